@@ -53,7 +53,7 @@ from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import SharedTransports
-from stream.sources.rtsp.fallback import NativeRtsp
+from stream.sources.rtsp.fallback import network_thread
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from telemetry.health import Health, wanted_frames
@@ -105,7 +105,7 @@ class Engine:
         self._peers = Peers(config.webrtc, self.observer)
         self._publishers = Publishers(self._peers)
         self._viewers = Viewers(self._peers)
-        self._native_rtsp = NativeRtsp()
+        self._rtsp_thread = network_thread()
         privacy = KnownPrivacy(config.cameras, config.privacy.mode)
         self.outputs = KeptOutputs(config, self.publisher, privacy)
         """What is kept of the results."""
@@ -117,7 +117,7 @@ class Engine:
             self.observer,
             self._in_loop,
             self._check_finished,
-            SharedTransports(self._peers, self._publishers, self._native_rtsp),
+            SharedTransports(self._peers, self._publishers, self._rtsp_thread),
             self.alerts,
             self.recorder,
             privacy,
@@ -276,7 +276,7 @@ class Engine:
             for camera in list(self._cameras.values())  # a camera may be removed meanwhile
         ]
         await asyncio.to_thread(self._drawn.close)
-        await asyncio.to_thread(self._native_rtsp.stop)  # after the cameras, which end their sessions through it
+        await asyncio.to_thread(self._rtsp_thread.stop)  # after the cameras, which end their sessions through it
         await self.outputs.finish(deadline)  # publishes the last clips
         self._event_streams.close()
         self._picture_streams.close()

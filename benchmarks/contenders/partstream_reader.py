@@ -17,7 +17,7 @@ from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import MakeOpener, OnDiscard
 from stream.sources.reader import CameraReader
-from stream.sources.rtsp.fallback import NativeRtsp, rtsp_opener
+from stream.sources.rtsp.fallback import network_thread, rtsp_opener
 from stream.sources.transport import TransportOpener
 from telemetry.observer import Observer
 
@@ -53,10 +53,10 @@ def main() -> None:
         CameraConfig.model_validate({"id": f"cam{index}", "source": url, **settings})
         for index, url in enumerate(spec.urls)
     ]
-    native_rtsp = NativeRtsp()
+    rtsp_thread = network_thread()
 
     def make_opener(config: CameraConfig, stopping: threading.Event, on_discard: OnDiscard) -> TransportOpener:
-        return rtsp_opener(config, stopping, on_discard, native_rtsp)
+        return rtsp_opener(config, stopping, on_discard, rtsp_thread)
 
     recorder = Recorder(len(spec.urls))
     cameras = [Camera(index, config, recorder, make_opener) for index, config in enumerate(configs)]

@@ -15,7 +15,7 @@ from stream.sources.decoding.decoder import Decoded, Decoder
 from stream.sources.decoding.picture_limit import PictureLimit
 from stream.sources.errors import SourceError
 from stream.sources.open_transport import MakeOpener, SharedTransports, make_opener
-from stream.sources.rtsp.fallback import NativeRtsp
+from stream.sources.rtsp.fallback import network_thread
 from stream.sources.transport import StoppedError, Transport, TransportOpener, UnitTimes
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
@@ -50,11 +50,11 @@ class Probe:
 def openers(webrtc: WebRtcConfig) -> Generator[MakeOpener]:
     """Yield a function that makes openers of cameras of every kind. What they share is closed at the end."""
     peers = Peers(webrtc, Observer())
-    shared = SharedTransports(peers, Publishers(peers), NativeRtsp())
+    shared = SharedTransports(peers, Publishers(peers), network_thread())
     try:
         yield partial(make_opener, shared=shared)
     finally:
-        shared.native_rtsp.stop()
+        shared.rtsp_thread.stop()
         peers.stop()
 
 

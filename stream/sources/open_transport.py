@@ -10,8 +10,9 @@ from stream.settings.engine import CameraConfig
 from stream.sources.demuxed.device import device_transport
 from stream.sources.demuxed.file import file_transport
 from stream.sources.errors import BadAddressError
+from stream.sources.loop_thread import LoopThread
 from stream.sources.pattern import pattern_transport
-from stream.sources.rtsp.fallback import NativeRtsp, rtsp_opener
+from stream.sources.rtsp.fallback import rtsp_opener
 from stream.sources.transport import TransportOpener
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
@@ -30,7 +31,7 @@ class SharedTransports:
 
     peers: Peers
     publishers: Publishers
-    native_rtsp: NativeRtsp
+    rtsp_thread: LoopThread
 
 
 def make_opener(
@@ -42,7 +43,7 @@ def make_opener(
     """
     match config.source.kind:
         case "rtsp":
-            return rtsp_opener(config, stopping, on_discard, shared.native_rtsp if shared is not None else None)
+            return rtsp_opener(config, stopping, on_discard, shared.rtsp_thread if shared is not None else None)
         case "device":
             return device_transport(config, stopping)
         case "pattern":

@@ -196,7 +196,7 @@ def test_a_stream_without_a_keyframe_for_too_long_after_a_loss_stalls(monkeypatc
 # -- fallback to FFmpeg ----------------------------------------------------------------------------------------------
 
 
-def test_a_stream_unsupported_by_native_rtsp_is_read_by_ffmpeg_and_remembered(tmp_path: Path) -> None:
+def test_a_stream_unsupported_by_native_rtsp_is_read_by_ffmpeg(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.avi", frames=50, codec="mjpeg", pixels="yuvj420p")
     with RtspServer(files={"/clip": clip}) as server:
         with WatchedCamera(server.url("/clip")) as camera:

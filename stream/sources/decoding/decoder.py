@@ -37,7 +37,7 @@ class Decoded(msgspec.Struct, frozen=True, eq=False):
 class Decoder:
     """Decodes one stream with FFmpeg in the caller's thread. `on_discard(reason)` is called for each discarded unit.
 
-    With a `limit`, the constructor and `decode` raise its errors, before memory is allocated for such pictures.
+    With a `limit`, the constructor and `decode` raise its errors.
     """
 
     def __init__(
@@ -84,8 +84,6 @@ class Decoder:
             self._wait_units = 0
         # FFmpeg keeps the object with the packet, through any reordering, and returns it with the picture.
         packet.opaque = self._last = unit.times
-        if self._limit is not None:
-            self._limit.check(packet)
         try:
             frames = self._codec.decode(packet)
         except av.error.FFmpegError as error:

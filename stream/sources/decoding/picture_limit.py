@@ -1,7 +1,7 @@
-"""PictureLimit: refuses pictures that are too large, or for which there is no memory, before they are decoded.
+"""PictureLimit: refuses pictures that are too large, or for which there is no memory.
 
-The size is known from the stream's headers, where the codec has any that are read here, and from the container; FFmpeg
-enforces the limit on its own too, for all codecs. There is one per connection.
+The size is that of the decoder: native RTSP and containers know it before the first picture is decoded. FFmpeg enforces
+the limit on its own too, before it allocates memory for a picture. There is one limit per connection.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable
 from math import prod
 
-import av
 import av.error
 from av.video.codeccontext import VideoCodecContext
 
 from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
-from stream.sources.decoding.coded_pictures import CodedPicture, CodedPictures
 from stream.sources.decoding.picture_memory import PICTURE_MEMORY, Grant, PictureMemory
 from stream.sources.errors import NoMemoryError, PictureTooLargeError
 
@@ -27,8 +25,8 @@ SETTLED_AFTER = 32
 """Pictures after which decoder and ring have as much memory as they will need at this size."""
 SETTLED_AFTER_S = 30.0
 """Seconds since the first picture after which this is assumed of a slow camera, whose memory would count twice."""
-ASSUMED_PICTURES = 6
-"""Pictures in the decoder of a codec whose headers are not read here."""
+PICTURES = 8
+"""Pictures that a camera's decoder holds: four to refer to, the current one and those on their way."""
 
 
 class PictureLimit:
@@ -43,41 +41,23 @@ class PictureLimit:
     ) -> None:
         self._camera = config.id
         self._limit = config.max_picture
-        self.max_pixels = config.max_pixels
+        self._max_pixels = config.max_pixels
         self._slot_bytes = slot_bytes
         self._memory = memory
         self._grant: Grant | None = None
-        self._checked: CodedPicture | None = None
+        self._checked = (0, 0)
         self.needed = 0
         """Bytes that the largest pictures of the connection need."""
-        self._coded: CodedPictures | None = None
         self._decoded = 0
         """Units decoded since the size was checked."""
         self._clock = clock
         self._first_at = 0.0
         """When the first of them was decoded."""
 
-    @property
-    def decoder_pixels(self) -> int:
-        """FFmpeg's own limit."""
-        return decoder_pixels(self.max_pixels)
-
     def begin(self, codec: VideoCodecContext) -> None:
         """Check a decoder before its first unit, and limit it. Raises `PictureTooLargeError` or `NoMemoryError`."""
-        codec.options = {**codec.options, "max_pixels": str(self.decoder_pixels)}
-        self._coded = CodedPictures(codec.name, bytes(codec.extradata or b""))
-        picture = self._coded.at_first()
-        if picture is None and codec.width and codec.height:
-            picture = CodedPicture(codec.width, codec.height, codec.width * codec.height, ASSUMED_PICTURES)
-        if picture is not None:
-            self._check(picture)
-
-    def check(self, packet: av.Packet) -> None:
-        """Check what a unit announces, before it is decoded. Raises like `begin`."""
-        assert self._coded is not None
-        picture = self._coded.find(packet)
-        if picture is not None:
-            self._check(picture)
+        codec.options = {**codec.options, "max_pixels": str(decoder_pixels(self._max_pixels))}
+        self._check(codec)
 
     def check_failure(self, codec: VideoCodecContext, error: av.error.FFmpegError) -> None:
         """Raise `PictureTooLargeError` if a unit could not be decoded because of FFmpeg's limit.
@@ -86,15 +66,12 @@ class PictureLimit:
         """
         if error.errno == errno.EINVAL and not codec.width:
             raise self._too_large("")
-        if codec.width * codec.height > self.max_pixels:
+        if codec.width * codec.height > self._max_pixels:
             raise self._too_large(f" of {codec.width}x{codec.height} pixels")
 
     def check_decoder(self, codec: VideoCodecContext) -> None:
-        """Check the size that a decoder is set to, after a unit. Raises `PictureTooLargeError`."""
-        width, height = codec.width, codec.height
-        coded = codec.coded_width * codec.coded_height
-        if width * height > self.max_pixels or coded > self.decoder_pixels:
-            raise self._too_large(f" of {width}x{height} pixels")
+        """Check the size that a decoder is set to, after a unit. Raises like `begin`."""
+        self._check(codec)
         if self._grant is None:
             return
         now = self._clock()
@@ -110,24 +87,27 @@ class PictureLimit:
             self._grant.settle()
             self._grant = None
 
-    def _check(self, picture: CodedPicture) -> None:
-        if picture == self._checked:
+    def _check(self, codec: VideoCodecContext) -> None:
+        size = codec.width, codec.height
+        if size == self._checked:
             return
-        if picture.width * picture.height > self.max_pixels or picture.coded_pixels > self.decoder_pixels:
-            raise self._too_large(f" of {picture.width}x{picture.height} pixels")
-        decoder = int(picture.coded_pixels * picture.bytes_per_pixel * picture.pictures * DECODER_OVERHEAD)
-        ring = self._slot_bytes((picture.width, picture.height))
+        if prod(size) > self._max_pixels:
+            raise self._too_large(f" of {codec.width}x{codec.height} pixels")
+        pixels = codec.format if codec.pix_fmt is not None else None
+        bits = pixels.bits_per_pixel if pixels is not None else 12
+        decoder = int(prod(size) * bits / 8 * PICTURES * DECODER_OVERHEAD)
+        ring = self._slot_bytes(size)
         self.settled()
         self._grant, available = self._memory.grant(decoder + ring)
         if self._grant is None:
             raise NoMemoryError(
                 self._camera,
-                f"its pictures of {picture.width}x{picture.height} pixels need about {decoder + ring >> 20} MiB "
-                f"({decoder >> 20} for {picture.pictures} in the decoder, {ring >> 20} for the ring), but "
-                f"{available >> 20} MiB are available",
+                f"its pictures of {codec.width}x{codec.height} pixels need about {decoder + ring >> 20} MiB "
+                f"({decoder >> 20} for the decoder, {ring >> 20} for the ring), but {available >> 20} MiB "
+                "are available",
                 "Lower its resolution or ring_slots, or run fewer cameras here",
             )
-        self._checked = picture
+        self._checked = size
         self._decoded = 0
         self.needed = max(self.needed, decoder + ring)
 

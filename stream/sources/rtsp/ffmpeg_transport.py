@@ -30,7 +30,6 @@ from stream.sources.rtsp import ffmpeg_child
 from stream.sources.rtsp.error_diagnosis import RtspErrorDiagnosis
 from stream.sources.rtsp.ffmpeg_child import ABOUT, HEAD, NONE, TIMES
 from stream.sources.rtsp.receiver import MICROSECOND
-from stream.sources.rtsp.trust import Trust, UnusableCertificatesError
 from stream.sources.transport import AccessUnit, Fallback, StoppedError, Transport, UnitTimes
 
 WAIT_S = 0.2
@@ -59,18 +58,13 @@ class FfmpegRtspTransport(Transport):
         self._rtsp_diagnosis = diagnosis
         self._config = config
         self._stopping = stopping
-        self._trust = Trust(config.tls_certificates)
         self._child: subprocess.Popen[bytes] | None = None
         self._received = bytearray()
         self._expected_us: int | None = None
         self._sender_offset_us: int | None = None
 
     def open(self) -> Transport:
-        """Connect within the start timeout. FFmpeg would wait without end for the writer of a pipe of certificates."""
-        try:
-            self._trust.content()
-        except UnusableCertificatesError as error:
-            raise self._rtsp_diagnosis.native_opening_failed(error, connected=False, answered=False) from None
+        """Connect within the start timeout."""
         began_s = time.monotonic()
         config = self._config
         wanted = {

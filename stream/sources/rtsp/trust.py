@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import ssl
-import stat
 from dataclasses import dataclass
 from pathlib import Path
-
-MAX_BYTES = 4 << 20
-"""Largest file of certificates; all authorities of a system have 0.2 MiB."""
 
 
 class UntrustedCertificateError(Exception):
@@ -31,32 +26,14 @@ class Trust:
     fingerprint: str | None = None
     """SHA-256 of the server's certificate, lower-case hex. If set, nothing else is checked."""
 
-    def content(self) -> str | None:
-        """Return the text of the file, None without one. Never waits, as for the writer of a pipe.
-
-        Raises `UnusableCertificatesError` if it is no regular file, or cannot be read.
-        """
-        if self.certificates is None:
-            return None
-        try:
-            descriptor = os.open(self.certificates, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                os.close(descriptor)
-                raise UnusableCertificatesError("it is not a regular file")
-            with os.fdopen(descriptor, "rb") as file:
-                text = file.read(MAX_BYTES + 1)
-        except (OSError, ValueError) as error:
-            raise UnusableCertificatesError(getattr(error, "strerror", None) or "it can't be read") from None
-        if len(text) > MAX_BYTES or b"-----BEGIN" not in text:
-            raise UnusableCertificatesError("it holds no certificate in PEM")
-        return text.decode("ascii", errors="ignore")
-
     def context(self) -> ssl.SSLContext:
         """Return the context for one connection. Raises `UnusableCertificatesError`."""
         try:
-            context = ssl.create_default_context(cadata=self.content())
+            context = ssl.create_default_context(cafile=self.certificates)
         except ssl.SSLError:
             raise UnusableCertificatesError("it holds no certificate in PEM") from None
+        except OSError as error:
+            raise UnusableCertificatesError(error.strerror or "it can't be read") from None
         if self.fingerprint is not None:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

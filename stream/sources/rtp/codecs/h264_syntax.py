@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from stream.sources.rtp.codecs.bits import BitReader, MalformedError
 from stream.sources.rtp.codecs.video_parameters import (
-    MAX_REFERENCES,
     MAX_REORDERED,
     PictureShape,
     VideoParameters,
@@ -61,14 +60,13 @@ def sequence_parameters(nal: bytes) -> tuple[int, VideoParameters]:
         bits.signed()
         for _ in range(bits.at_most(255)):
             bits.signed()
-    references = bits.unsigned()
+    bits.unsigned()
     bits.skip(1)
     width, height = 16 * (bits.at_most(4095) + 1), 16 * (bits.at_most(4095) + 1)
     frames_only = bits.flag()
     if not frames_only:
         height *= 2
         bits.skip(1)
-    coded_size = width, height
     bits.skip(1)
     if bits.flag():
         across = 2 if chroma in (1, 2) else 1
@@ -87,8 +85,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, VideoParameters]:
         reorder = 0
     shape = PictureShape(chroma, depth, full_range, rgb)
     pixels = pixel_format("h264", shape)
-    references = min(references, MAX_REFERENCES)
-    video = VideoParameters("h264", width, height, pixels, reorder, *coded_size, references, frames_only)
+    video = VideoParameters("h264", width, height, pixels, reorder, frames_only)
     return number, video
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from stream.sources.rtp.codecs.bits import BitReader, MalformedError
 from stream.sources.rtp.codecs.video_parameters import (
-    MAX_REFERENCES,
     MAX_REORDERED,
     PictureShape,
     VideoParameters,
@@ -38,7 +37,7 @@ def sequence_parameters(nal: bytes) -> tuple[int, VideoParameters]:
     chroma = bits.at_most(3)
     if chroma == 3:
         bits.skip(1)
-    width, height = coded_size = bits.at_most(65535), bits.at_most(65535)
+    width, height = bits.at_most(65535), bits.at_most(65535)
     if bits.flag():
         across, down = 2 if chroma in (1, 2) else 1, 2 if chroma == 1 else 1
         width -= across * (bits.at_most(65535) + bits.at_most(65535))
@@ -48,9 +47,9 @@ def sequence_parameters(nal: bytes) -> tuple[int, VideoParameters]:
     depth = 8 + bits.at_most(8)
     bits.at_most(8)
     bits.at_most(12)
-    held = reorder = 0
+    reorder = 0
     for _ in range(sub_layers + 1 if bits.flag() else 1):
-        held = bits.unsigned()
+        bits.unsigned()
         reorder = bits.unsigned()
         bits.unsigned()
     video = VideoParameters(
@@ -59,8 +58,6 @@ def sequence_parameters(nal: bytes) -> tuple[int, VideoParameters]:
         height,
         pixel_format("h265", PictureShape(chroma, depth)),
         reorder if reorder <= MAX_REORDERED else None,
-        *coded_size,
-        min(held, MAX_REFERENCES),
         layers=sub_layers + 1,
     )
     return number, video

@@ -7,8 +7,6 @@ from typing import Literal
 import msgspec
 
 VideoCodec = Literal["h264", "h265"]
-MAX_REFERENCES = 16
-"""Most pictures that a decoder may have to keep."""
 MAX_REORDERED = 16
 """Most pictures that a decoder may hold for reordering; larger numbers are invalid."""
 
@@ -24,11 +22,6 @@ class VideoParameters(msgspec.Struct, frozen=True, gc=False):
     """FFmpeg's name, such as `yuv420p`, or `yuvj420p` for 8 bits and full range."""
     reorder: int | None
     """Pictures that a decoder must hold back to output them in order; None if the stream does not specify it."""
-    coded_width: int
-    """Before cropping."""
-    coded_height: int
-    references: int
-    """Pictures that the decoder keeps to refer to; for H.265, with those to reorder."""
     frames_only: bool = True
     """No picture is a field."""
     layers: int = 1

@@ -18,7 +18,7 @@ from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError, SourceError
 from stream.sources.open_transport import SharedTransports, make_opener
 from stream.sources.pattern import PatternTransport
-from stream.sources.rtsp.fallback import NativeRtsp, RtspOpener
+from stream.sources.rtsp.fallback import RtspOpener, network_thread
 from stream.sources.rtsp.ffmpeg_transport import FfmpegRtspTransport
 from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
@@ -79,7 +79,7 @@ def test_webrtc_cameras_are_recognised_by_their_scheme(source: str, kind: str, s
 
 def test_webrtc_cameras_need_a_valid_address_and_an_engine() -> None:
     peers = Peers(WebRtcConfig(), Observer())  # pyright: ignore[reportCallIssue]
-    ways = SharedTransports(peers, Publishers(peers), NativeRtsp())
+    ways = SharedTransports(peers, Publishers(peers), network_thread())
     for source, example in (
         ("whip:door", "source: whip"),
         ("whep+https:///path", r"whep\+http://\[user:password@\]host"),
@@ -214,7 +214,7 @@ def test_an_address_of_an_unknown_kind_is_a_permanent_error_that_lists_the_kinds
 )
 def test_what_no_engine_can_open_is_refused_before_with_the_same_words(source: str) -> None:
     peers = Peers(WebRtcConfig(), Observer())  # pyright: ignore[reportCallIssue]
-    ways = SharedTransports(peers, Publishers(peers), NativeRtsp())
+    ways = SharedTransports(peers, Publishers(peers), network_thread())
     with pytest.raises(BadAddressError) as opened:
         make_opener(config(source), threading.Event(), print, ways).open()
     with pytest.raises(BadAddressError) as checked:
