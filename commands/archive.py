@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -37,13 +36,7 @@ EPILOG = lines(
 )
 HIGH_WATER_MARK = 10_000
 """Messages queued while a file is written: ten seconds of 80 cameras at 12.5 frames per second."""
-
-
-class PartitionBy(StrEnum):
-    """Time span of one folder."""
-
-    hour = "hour"
-    day = "day"
+PartitionBy = Literal["hour", "day"]
 
 
 def archive_command(
@@ -63,7 +56,7 @@ def archive_command(
     ] = None,
     camera: CamerasOption = None,
     every: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="Interval between writes.")] = 60.0,
-    partition: Annotated[PartitionBy, typer.Option(help="One folder per hour or day.")] = PartitionBy.hour,
+    partition: Annotated[PartitionBy, typer.Option(help="One folder per hour or day.")] = "hour",
     parts: Annotated[
         str,
         typer.Option(
@@ -98,7 +91,7 @@ def archive_command(
         logger.warning("without --replay, gaps are counted but not filled")
     archive = Archive(
         out,
-        partition=partition.value,
+        partition=partition,
         keep_bytes=keep_bytes,
         keep_days=keep_days,
         least_free=free_bytes,

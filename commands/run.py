@@ -6,9 +6,8 @@ import asyncio
 import logging
 import signal
 import threading
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -46,30 +45,9 @@ EPILOG = lines(
 )
 REMIND_EVERY_S = 30.0
 """Interval of reminders of cameras that are not live."""
-
-
-class Encoding(StrEnum):
-    """Encoding of messages."""
-
-    json = "json"
-    msgpack = "msgpack"
-
-
-class LogLevel(StrEnum):
-    """Minimum severity of log messages."""
-
-    debug = "debug"
-    info = "info"
-    warning = "warning"
-    error = "error"
-
-
-class Pace(StrEnum):
-    """Pace at which files are played."""
-
-    live = "live"
-    fast = "fast"
-    loop = "loop"
+Encoding = Literal["json", "msgpack"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Pace = Literal["live", "fast", "loop"]
 
 
 def run_command(
@@ -102,7 +80,7 @@ def run_command(
     ] = None,
     encoding: Annotated[Encoding | None, typer.Option(help="Encoding of messages.", show_default="json")] = None,
     json_logs: Annotated[bool, typer.Option("--json", help="Log as JSON lines.")] = False,
-    log_level: Annotated[LogLevel, typer.Option(help="Minimum severity to log.")] = LogLevel.info,
+    log_level: Annotated[LogLevel, typer.Option(help="Minimum severity to log.")] = "info",
 ) -> None:
     """Recognise actions on cameras.
 
@@ -110,17 +88,17 @@ def run_command(
     """
     from telemetry import logs
 
-    logs.configure(json=json_logs, level=log_level.value)
+    logs.configure(json=json_logs, level=log_level)
     overrides: dict[str, Any] = {
         "model": _given(profile=profile, device=device),
-        "publish": _given(endpoint=pub, replay=replay, encoding=encoding and encoding.value),
+        "publish": _given(endpoint=pub, replay=replay, encoding=encoding),
         **_given(results=results),
     }
     if http is not None:
         overrides["http"] = {"bind": None if http == "off" else http}
     if once:
         overrides["once"] = True
-    of_cameras = _given(pace=pace and pace.value, max_fps=max_fps, detector_size=parse_detector_size(detector_size))
+    of_cameras = _given(pace=pace, max_fps=max_fps, detector_size=parse_detector_size(detector_size))
     settings = load_config(config, overrides, sources or [], of_cameras)
     if not settings.cameras and settings.state_file is None and settings.fleet is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)

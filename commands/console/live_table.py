@@ -11,9 +11,9 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from commands.console.load_words import load_words
+from commands.console.amounts import reduced_words
 from commands.console.printable import Printable
-from stream.results import Alert, CameraStats, Event, Frame, Message, Part, Person, Place, Stats, Status
+from stream.results import Alert, CameraStats, Event, Frame, Load, Message, Part, Person, Place, Stats, Status
 
 EVENTS_SHOWN = 6
 PEOPLE_SHOWN = 12
@@ -25,7 +25,6 @@ OTHER_COLUMNS, PART_COLUMNS = 52, 24
 STATE_COLOUR = {"live": "green", "connecting": "yellow", "reconnecting": "yellow", "stalled": "red", "ended": "dim"}
 ENGINE_ENDED_US = 10_000_000
 """Time without statistics after which an engine of a fleet is not shown any more."""
-MOST = 2**63
 BARS = "▁▂▃▄▅▆▇█"
 """Relevance from 0 to 1, for terminals without colours."""
 
@@ -102,7 +101,7 @@ class LiveTable:
             if not stats.ready:
                 parts.append(Text(f"not ready: {stats.ready_reason}", "red"))
             load = stats.load
-            words = load_words(_bounded(load.ease_level), _bounded(load.max_ease_level), load.overloaded)
+            words = _load_words(load)
             parts += [words] if words else []
         parts += [Text(), self._people(width)]
         if not all(frame.model.trained for frame in self._frames.values()):
@@ -130,11 +129,11 @@ class LiveTable:
             epoch = frame.epoch if frame else (status.epoch if status else 0)
             cells = [
                 str(len(frame.people)) if frame else "",
-                duration(self._now() - _seconds(frame.published_us)) if frame else "",
+                duration(self._now() - frame.published_us / 1e6) if frame else "",
                 f"{rate.fps_in:.1f}/s" if rate else "",
                 f"{rate.fps_out:.1f}/s" if rate else "",
-                str(sum(map(_bounded, rate.dropped.values()))) if rate else "",
-                str(_bounded(epoch)),
+                str(sum(rate.dropped.values())) if rate else "",
+                str(epoch),
             ]
             table.add_row(_name(name, width), shown, *cells[: len(headings) - 2])
         return table
@@ -163,9 +162,9 @@ class LiveTable:
             else:
                 label = Text(action.label.replace("_", " "), "cyan", no_wrap=True, overflow="ellipsis")
                 label.append(" (experimental)" if action.experimental else "", "yellow")
-                since = duration(_seconds(frame.capture_us - action.since_us))
+                since = duration((frame.capture_us - action.since_us) / 1e6)
                 cells = [label, f"{action.score:.2f}", since, reasons(person, limit)]
-            table.add_row(_name(frame.camera, width), str(_bounded(person.track)), *cells[: len(headings) - 2])
+            table.add_row(_name(frame.camera, width), str(person.track), *cells[: len(headings) - 2])
         if len(people) > PEOPLE_SHOWN:
             table.add_row(Text(f"and {len(people) - PEOPLE_SHOWN} more", "dim"))
         return table
@@ -185,6 +184,15 @@ def reasons(person: Person, limit: int = PARTS_SHOWN) -> Text:
     return text
 
 
+def _load_words(load: Load) -> Text | None:
+    """Return a line about a reduced quality or an overload; None at full quality without overload."""
+    level = load.ease_level
+    if load.overloaded:
+        reduced = f" at the highest ease level ({level})" if level else ""
+        return Text(f"overloaded: frames are dropped{reduced}. Lower max_fps or detector_size", "yellow")
+    return Text(reduced_words(level, load.max_ease_level), "dim") if level else None
+
+
 def duration(seconds: float) -> str:
     """Return a time span in at most seven characters, for example `1.6 s`, `12 min`, `3 h`."""
     seconds = max(0.0, seconds)
@@ -199,20 +207,8 @@ def _state(part: Part) -> str | None:
     return None if state == "none" else state.replace("_", " ")
 
 
-def _bounded(number: int) -> int:
-    """Return the number, or a limit of 64 bits: a message may have larger ones, which have no meaning."""
-    return max(-MOST, min(MOST, number))
-
-
-def _seconds(us: int) -> float:
-    return _bounded(us) / 1e6
-
-
 def _line(message: Event | Alert) -> Text:
-    try:
-        at = datetime.fromtimestamp(_seconds(message.capture_us)).strftime("%H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        at = "no time"
+    at = datetime.fromtimestamp(message.capture_us / 1e6).strftime("%H:%M:%S")
     text = Text(f"{at}  {message.camera}  ", "dim", no_wrap=True, overflow="ellipsis")
     if isinstance(message, Alert):
         return _alert(message, text)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -23,64 +22,16 @@ EPILOG = lines(
     "`partstream data import folders my_clips --out data --id my_clips --terms open`",
     "Exit codes: 0 done, 1 failed, 2 usage or a file that can't be read",
 )
-
-
-class Format(StrEnum):
-    """Formats that can be imported."""
-
-    bvh = "bvh"
-    ui_prmd = "ui-prmd"
-    utkinect = "utkinect"
-    msr_action3d = "msr-action3d"
-    penn_action = "penn-action"
-    jhmdb = "jhmdb"
-    videos = "videos"
-    folders = "folders"
-
-
-class TermsClass(StrEnum):
-    """Classes of terms."""
-
-    open = "open"
-    none_stated = "none-stated"
-    research = "research"
-    nc = "nc"
-
-
-class Unit(StrEnum):
-    """Units of length."""
-
-    auto = "auto"
-    m = "m"
-    cm = "cm"
-    mm = "mm"
-    inch = "inch"
-
-
-class Up(StrEnum):
-    """Axes that may point up."""
-
-    auto = "auto"
-    y = "y"
-    z = "z"
-
-
-class Sides(StrEnum):
-    """How left and right are found."""
-
-    given = "given"
-    by_toes = "by-toes"
-
-
-class Positions(StrEnum):
-    """Units of the start and end of a segment."""
-
-    seconds = "seconds"
-    frames = "frames"
+Format = Literal["bvh", "ui-prmd", "utkinect", "msr-action3d", "penn-action", "jhmdb", "videos", "folders"]
+TermsClass = Literal["open", "none-stated", "research", "nc"]
+Unit = Literal["auto", "m", "cm", "mm", "inch"]
+Up = Literal["auto", "y", "z"]
+Sides = Literal["given", "by-toes"]
+Positions = Literal["seconds", "frames"]
 
 
 def import_command(
-    format: Annotated[Format, typer.Argument(metavar="FORMAT", help=", ".join(Format))],
+    format: Annotated[Format, typer.Argument(metavar="FORMAT", help=", ".join(get_args(Format)))],
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Files, or folders to search.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The data folder, created if missing.")],
     id: Annotated[
@@ -88,7 +39,7 @@ def import_command(
     ] = None,
     terms: Annotated[
         TermsClass | None,
-        typer.Option(metavar="CLASS", help=f"Terms of the source: {', '.join(TermsClass)}.", show_default="as --like"),
+        typer.Option(metavar="|".join(get_args(TermsClass)), help="Terms of the source.", show_default="as --like"),
     ] = None,
     like: Annotated[
         str | None,
@@ -133,7 +84,7 @@ def import_command(
     fps: Annotated[
         float, typer.Option(min=0, max=1000, metavar="FPS", help="Frame rate of 2-D sequences; 0: unknown.")
     ] = 0.0,
-    positions: Annotated[Positions, typer.Option(help="Unit of start and end in a table.")] = Positions.seconds,
+    positions: Annotated[Positions, typer.Option(help="Unit of start and end in a table.")] = "seconds",
     copy: Annotated[bool, typer.Option("--copy", help="Copy videos instead of linking to them.")] = False,
     replace_old: Annotated[bool, typer.Option("--replace", help="Overwrite the source if it exists.")] = False,
     skip_errors: Annotated[bool, typer.Option("--skip-errors", help="Leave out files that can't be read.")] = False,
@@ -149,15 +100,15 @@ def import_command(
     public = PUBLIC.get(like) if like is not None else None
     if like is not None and public is None:
         fail(f"--like {like}: unknown source; there are {', '.join(PUBLIC)}", EXIT_USAGE)
-    if public is not None and public.format != format.value:
-        fail(f"--like {like}: the source has the format {public.format}, not {format.value}", EXIT_USAGE)
-    name, terms_class = id or like, terms.value if terms else public.terms if public else None
+    if public is not None and public.format != format:
+        fail(f"--like {like}: the source has the format {public.format}, not {format}", EXIT_USAGE)
+    name, terms_class = id or like, terms if terms else public.terms if public else None
     if name is None or terms_class is None:
         fail(f"give {'--id' if name is None else '--terms'}, or --like for a public source", EXIT_USAGE)
     with progress_bar("reading files") as progress:
         pairs = [*parse_pairs(label or []), *(read_pairs(labels) if labels else [])]
         request = Request(
-            format=format.value,
+            format=format,
             paths=tuple(sources),
             out=out,
             id=name,
@@ -170,7 +121,7 @@ def import_command(
             joints=read_joint_map(joints) if joints else {},
             action_labels=action_labels,
             fps=fps,
-            in_frames=positions is Positions.frames,
+            in_frames=positions == "frames",
             copy=copy,
             replace=replace_old,
             skip_errors=skip_errors,
@@ -220,7 +171,7 @@ def _options(public: PublicSource | None, **given: Any) -> Options:
     from training.sources.formats.conversion import Options
 
     base = public.options if public else Options()
-    chosen = {name: getattr(value, "value", value) for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in given.items() if value is not None}
     if "unit" in chosen and "stature" not in chosen:  # a given unit goes before the public source's stature
         chosen["stature"] = None
     return replace(base, **chosen)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from commands.application import Application, lines
 from commands.configuration import parse_source
-from commands.console.load_words import reduced_words
+from commands.console.amounts import reduced_words
 from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, plain_console, print_error, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 from commands.fleet.control import failure_text

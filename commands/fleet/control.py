@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,14 +11,15 @@ import typer
 from rich.table import Table
 
 from commands.application import lines
-from commands.console.amounts import counted, mpx_text
-from commands.console.load_words import reduced_words
+from commands.console.amounts import counted, reduced_words
 from commands.ending import EXIT_FAILED, console, plain_console, printable
 from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 
 if TYPE_CHECKING:
     from commands.fleet.client import CoordinatorClient
 
+LEAST_MPX = 1e-4
+"""Fewer megapixels per second, which no camera has, are shown as 0."""
 STATUS_EPILOG = lines("`partstream fleet status`", "`partstream fleet status --url https://10.0.0.2:9095 --json`")
 DRAIN_EPILOG = lines("`partstream fleet drain gpu-1 && partstream fleet status`")
 LATE_MS = 1000.0
@@ -164,7 +166,7 @@ def _load_text(engine: dict[str, Any]) -> str:
     if not engine.get("overloaded") and not more:
         return f"{name}: {reduced_words(level, engine['max_ease_level'], engine['node'])}" if level else ""
     told = [
-        f"its load of {mpx_text(load)} is more than its capacity of {mpx_text(capacity)}" if more else "",
+        f"its load of {_mpx_text(load)} is more than its capacity of {_mpx_text(capacity)}" if more else "",
         f"its results are up to {engine['age_ms'] / 1000:.1f} s late" if engine["age_ms"] >= LATE_MS else "",
         f"it drops {engine['dropped']:.1f} frames per second" if engine["dropped"] else "",
         f"it gives up detail (ease level {level} of {engine['max_ease_level']})" if level else "",
@@ -193,8 +195,8 @@ def _row(engine: dict[str, Any], drains: dict[str, bool]) -> list[str]:
         engine["node"],
         state,
         str(engine["cameras"]),
-        mpx_text(engine["load"]),
-        mpx_text(engine["capacity"]),
+        _mpx_text(engine["load"]),
+        _mpx_text(engine["capacity"]),
         f"{engine['age_ms']:.0f} ms",
         f"{engine['dropped']:.1f}/s",
     ]
@@ -202,3 +204,9 @@ def _row(engine: dict[str, Any], drains: dict[str, bool]) -> list[str]:
 
 def _counts(cameras: dict[str, int]) -> list[str]:
     return [f"{count} {state}" for state, count in cameras.items() if count] or ["none"]
+
+
+def _mpx_text(value: float) -> str:
+    """Return megapixels per second with two significant digits at least: `0.58 Mpx/s`, `2.3 Mpx/s`, `120 Mpx/s`."""
+    digits = max(0, 1 - math.floor(math.log10(value))) if value >= LEAST_MPX else 0
+    return f"{value:.{digits}f} Mpx/s"

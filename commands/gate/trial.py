@@ -9,19 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import typer
-
-from commands.ending import print_error
 from commands.rules.trial import Sources, run_trial
-from commands.rules.videos import quiet_settings
+from commands.rules.videos import Video, analyse, quiet_settings
 from stream.backtest.selection import Selection
-from stream.config import Config, with_cameras
 from stream.rules_file import load_rules
 from stream.settings.engine import CameraConfig
 from stream.settings.rules import RuleConfig, RulesConfig
-from stream.settings.source_address import SourceAddress
 from training.gate.answers import Raised
 
 AT_ONCE = 8
@@ -53,7 +47,8 @@ def try_rules(
     `ConfigError` for what cannot be used, also for videos without any result, and ends the command if the engine fails
     or is stopped.
     """
-    configured = _cameras(config, profile, folder)
+    loaded = [] if config is None else quiet_settings(config, profile, folder / "none.jsonl").cameras
+    configured = {camera.id: camera for camera in loaded}
     rules = load_rules(rules_file)
     # A rule for a zone or line that no video's camera has can never raise an alert: its video would count as quiet.
     applied = {
@@ -67,8 +62,9 @@ def try_rules(
     files: list[Path] = []
     for first in range(0, len(watched), AT_ONCE):
         files.append(folder / f"{first}.jsonl")
-        some = {names[at]: videos[at] for at in watched[first : first + AT_ONCE]}
-        _analyse(_settings(some, configured, config, profile, device, files[-1]))
+        some = watched[first : first + AT_ONCE]
+        named = [Video(str(videos[at].path.absolute()), names[at], videos[at].camera) for at in some]
+        analyse(named, config, profile, files[-1], device)
     limited = _limited(rules, {name: [names[at] for at in places] for name, places in applied.items()})
     # Names are checked before: OLD need not know all that the rules do.
     trial = run_trial([(rules_file, limited)], Sources([], [], files), Selection(), profile="free")
@@ -84,12 +80,6 @@ def try_rules(
         begin_us, end_us = one.began.since_us - first_us, one.ended_us(last_us) - first_us
         raised.append(Raised(camera, what, one.began.track, begin_us / 1e6, end_us / 1e6))
     return Trial(raised, [3600 * one.hours for one in trial.coverage])
-
-
-def _cameras(config: Path | None, profile: str, folder: Path) -> dict[str, CameraConfig]:
-    if config is None:
-        return {}
-    return {camera.id: camera for camera in quiet_settings(config, profile, folder / "none.jsonl").cameras}
 
 
 def _applies(rule: RuleConfig, video: TrialVideo, configured: Mapping[str, CameraConfig]) -> bool:
@@ -117,27 +107,3 @@ def _limited(rules: RulesConfig, applied: Mapping[str, list[str]]) -> RulesConfi
         if applied[name]
     }
     return rules.model_copy(update={"rules": kept})
-
-
-def _analyse(settings: Config) -> None:
-    from commands.run import run_engine
-
-    if code := run_engine(settings):
-        print_error("the videos could not be analysed")
-        raise typer.Exit(code)
-
-
-def _settings(
-    videos: Mapping[str, TrialVideo],
-    configured: Mapping[str, CameraConfig],
-    config: Path | None,
-    profile: str,
-    device: str,
-    results: Path,
-) -> Config:
-    cameras: list[dict[str, Any]] = []
-    for name, video in videos.items():
-        camera = configured.get(video.camera)
-        own = {"id": name, "source": SourceAddress.parse(str(video.path.absolute())), "pace": "fast", "enabled": True}
-        cameras.append(({} if camera is None else camera.model_dump()) | own)
-    return with_cameras(quiet_settings(config, profile, results, device), cameras, str(config or "configuration"))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,21 +20,14 @@ if TYPE_CHECKING:
     from training.scoring.clips import ClipScore
 
 footage_app = Application(help="Score a checkpoint on labelled real footage.", no_args_is_help=True)
-
-
-class HalfChoice(StrEnum):
-    """Half of each clip, in time."""
-
-    development = "development"
-    test = "test"
-    both = "both"
+HalfChoice = Literal["development", "test", "both"]
 
 
 @footage_app.command("score", epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 weights or footage not fetched.")
 def score_command(
     half: Annotated[
         HalfChoice, typer.Option(help="Use the test half once for each release, otherwise the development half.")
-    ] = HalfChoice.development,
+    ] = "development",
     clip: Annotated[
         list[str] | None, typer.Option("--clip", metavar="NAME", help="Only this clip; can be repeated.")
     ] = None,
@@ -81,7 +73,7 @@ def score_command(
     size = parse_detector_size(detector_size)
     check_json_file(out)
     if data is not None:
-        if clip or half is not HalfChoice.development:
+        if clip or half != "development":
             fail("--half and --clip are for the packaged clips; with --data, choose sets with --set", EXIT_USAGE)
         score_data(DataScoring(data, sets, profile, device, size, smoothed, workers or usable_cores()), out)
         return
@@ -89,7 +81,7 @@ def score_command(
         fail("--set and --workers need --data", EXIT_USAGE)
     from stages.profiles import load_model
 
-    halves: list[Half] = ["development", "test"] if half is HalfChoice.both else [half.value]
+    halves: list[Half] = ["development", "test"] if half == "both" else [half]
     chosen = _choose(packaged_labels(), clip)
     with exiting({ValueError: EXIT_USAGE}):
         pipeline = load_model(profile, device)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -34,16 +33,7 @@ if TYPE_CHECKING:
     from training.synthetic.videos.manifest import Manifest
 
 generated_app = Application(help="Score checkpoints on generated test videos.", no_args_is_help=True)
-
-
-class Window(StrEnum):
-    """Mode of the action model's window, as in the configuration."""
-
-    staggered = "staggered"
-    continuous = "continuous"
-    exact = "exact"
-
-
+Window = Literal["staggered", "continuous", "exact"]
 SetArgument = Annotated[
     Path, typer.Argument(metavar="DIR", help="A folder made by `generated frozen` or `data generate --split test`.")
 ]
@@ -69,7 +59,7 @@ def score_command(
     keypoint_noise: Annotated[
         float, typer.Option(metavar="PERCENT", min=0, help="Noise of true keypoints, in % of the box's longer side.")
     ] = 0.0,
-    window: WindowOption = Window.staggered,
+    window: WindowOption = "staggered",
     every: Annotated[int, typer.Option(min=1, metavar="N", help="Show frames 1, 1 + N, 1 + 2 N … only.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the frames that --drop removes.")] = 0,
     own_set: OwnOption = False,
@@ -87,7 +77,7 @@ def score_command(
         from training.synthetic.scoring.figures.tables import show
         from training.synthetic.scoring.runs import Conditions
 
-        conditions = Conditions(window.value, true_keypoints, keypoint_noise, every, drop, seed, device)
+        conditions = Conditions(window, true_keypoints, keypoint_noise, every, drop, seed, device)
         manifest, name, truth = _open(folder, own_set)
         info, own = _score(folder, manifest, profile, conditions, workers)
         # The frames that the benchmark scores must have been shown.

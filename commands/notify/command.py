@@ -7,25 +7,20 @@ import logging
 import sqlite3
 import sys
 from collections.abc import Generator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from commands.application import Application, lines
-from commands.ending import EXIT_USAGE, console, errors, fail, print_error, printable
-from commands.extra_packages import install_command
+from commands.ending import EXIT_USAGE, console, fail, print_error
 from commands.until_signal import until_signal
 
 if TYPE_CHECKING:
-    from stream.notify.ledger import Delivery
+    from stream.notify.ledger import Delivery, Ledger
     from stream.notify.notifier import Notifier
-    from stream.notify.notify_config import NotifyConfig
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +30,7 @@ ConfigOption = Annotated[
 ]
 """Before or after the name of a subcommand; the latter counts."""
 DEFAULT = Path("notify.yaml")
-EXTRAS = {"aiomqtt": "notify", "standardwebhooks": "notify", "apprise": "apprise"}
-
-
-class ListedState(StrEnum):
-    """State of a message."""
-
-    pending = "pending"
-    sent = "sent"
-    held = "held"
-    given_up = "given_up"
+ListedState = Literal["pending", "sent", "held", "given_up"]
 
 
 @notify_app.callback(
@@ -69,24 +55,18 @@ def notify_command(
     from telemetry import logs
 
     logs.configure(json=as_json)
-    with errors():
-        settings = _loaded(config)
-        from stream.settings.config_error import ConfigError
+    from stream.notify.notify_config import load
 
-        try:
-            from stream.notify.notifier import Notifier
+    settings = load(config)
+    from stream.notify.notifier import Notifier
+    from stream.settings.config_error import ConfigError
 
-            notifier = Notifier(settings)
-        except ConfigError as error:
-            raise ConfigError(f"{config}: {error}") from None
-        except ModuleNotFoundError as error:
-            fail(
-                f"{error.name} is missing. Install it: {install_command(EXTRAS.get(error.name or '', 'notify'))}",
-                EXIT_USAGE,
-            )
-
-        logger.info("reading %s; targets: %s", settings.engine.endpoint, ", ".join(settings.targets))
-        code = until_signal(_run(notifier))
+    try:
+        notifier = Notifier(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{config}: {error}") from None
+    logger.info("reading %s; targets: %s", settings.engine.endpoint, ", ".join(settings.targets))
+    code = until_signal(_run(notifier))
     raise typer.Exit(code)
 
 
@@ -121,26 +101,20 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """List messages: pending, sent, held back or given up, and why."""
-    from stream.notify.ledger import Ledger
+    from commands.console.tables import table, text
 
-    with _ledger_errors():
-        settings = _loaded(config)
-        _check_target(settings, target, config)
-        ledger = Ledger(settings.ledger, locked=False)
-        found = ledger.find(target=target, state=state and state.value, limit=limit, plain=events)
-        ledger.close()
+    with _opened(config, target) as (ledger, _):
+        found = ledger.find(target=target, state=state, limit=limit, plain=events)
     if as_json:
         for one in found:
             typer.echo(json.dumps(_view(one)))
         return
-    table = Table(box=None)
-    for heading in ("No.", "Made", "Target", "Camera", "Message", "State", "Tries", "Reason"):
-        table.add_column(heading, no_wrap=heading in ("No.", "Made", "Message", "State", "Tries"))
+    shown = table("No.", "Made", "Target", "Camera", "Message", "State", "Tries", "Reason", words=8)
     for one in found:
         made = datetime.fromtimestamp(one.created_us / 1e6).strftime("%m-%d %H:%M")
         cells = (str(one.seq), made, one.target, one.lane, one.kind, one.state, str(one.attempts), one.error)
-        table.add_row(*(escape(printable(cell)) for cell in cells))
-    console.print(table)
+        shown.add_row(*map(text, cells))
+    console.print(shown)
 
 
 @notify_app.command("retry")
@@ -153,16 +127,11 @@ def retry_command(
 ) -> None:
     """Send a message that was given up or held back, or all messages of a target that were given up."""
     from commands.console.amounts import counted
-    from stream.notify.ledger import Ledger
 
     if (number is None) == (target is None):
         fail("give either the number of a message or --target", EXIT_USAGE)
-    with _ledger_errors():
-        settings = _loaded(config)
-        _check_target(settings, target, config)
-        ledger = Ledger(settings.ledger, locked=False)
+    with _opened(config, target) as (ledger, _):
         count = ledger.retry(seq=number or 0, target=target)
-        ledger.close()
     if not count:
         fail("no such message was given up or held back; `partstream notify list` lists messages")
     typer.echo(f"{counted(count, 'message')} will be sent")
@@ -176,19 +145,14 @@ def test_command(
     """Send a test message to a target. `partstream notify` must be running."""
     from stream.notify.clock import now
     from stream.notify.intake import test_notice
-    from stream.notify.ledger import Ledger, in_use
+    from stream.notify.ledger import in_use
 
-    with _ledger_errors():
-        settings = _loaded(config)
-        _check_target(settings, target, config)
-        ledger = Ledger(settings.ledger, locked=False)
+    with _opened(config, target) as (ledger, path):
         ledger.plan(test_notice(target, now()), now().us)
-        ledger.close()
-        running = in_use(settings.ledger)
-    if running:
+    if in_use(path):
         typer.echo("queued; the running `partstream notify` sends it, and `partstream notify list` shows its state")
     else:
-        print_error(f"queued, but no `partstream notify` runs with {settings.ledger}; the next one sends it")
+        print_error(f"queued, but no `partstream notify` runs with {path}; the next one sends it")
 
 
 @notify_app.command("schema")
@@ -204,24 +168,19 @@ def schema_command(
 
 
 @contextmanager
-def _ledger_errors() -> Generator[None]:
-    """End the command with a message also if the disk fails, or another process writes for long."""
-    try:
-        with errors():
-            yield
-    except sqlite3.Error as error:
-        fail(f"the ledger can't be used: {error}")
-
-
-def _check_target(settings: NotifyConfig, target: str | None, config: Path) -> None:
-    if target is not None and target not in settings.targets:
-        fail(f"{config} has no target {target}; it has {', '.join(settings.targets)}", EXIT_USAGE)
-
-
-def _loaded(path: Path) -> NotifyConfig:
+def _opened(config: Path, target: str | None) -> Generator[tuple[Ledger, Path]]:
+    """Yield a configuration's ledger and its path. The configuration must have the target."""
+    from stream.notify.ledger import Ledger
     from stream.notify.notify_config import load
 
-    return load(path)
+    settings = load(config)
+    if target is not None and target not in settings.targets:
+        fail(f"{config} has no target {target}; it has {', '.join(settings.targets)}", EXIT_USAGE)
+    try:
+        with closing(Ledger(settings.ledger, locked=False)) as ledger:
+            yield ledger, settings.ledger
+    except sqlite3.Error as error:
+        fail(f"the ledger can't be used: {error}")
 
 
 def _view(one: Delivery) -> dict[str, object]:

@@ -11,7 +11,7 @@ import typer
 
 from commands.application import Application, lines
 from commands.console.amounts import counted
-from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, fail, print_error, printable
+from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, fail, printable
 from commands.json_file import write_json, write_text
 from commands.options import CamerasOption, ConfigOption, JsonFileOption
 
@@ -162,15 +162,15 @@ def _sources(sources: Sequence[str], config: Path | None, profile: str | None, f
                 "`partstream run --results`, or a video",
                 EXIT_USAGE,
             )
-    from commands.rules.videos import analyse
+    from commands.configuration import parse_source
+    from commands.rules.videos import Video, analyse
     from telemetry import logs
 
     logs.configure(level="warning")
     results = folder / "results.jsonl"
-    code = analyse(videos, config, profile, results)
-    if code:
-        print_error("the videos could not be analysed")
-        raise typer.Exit(code)
+    parsed = [parse_source(video, number) for number, video in enumerate(videos)]
+    given = [Video(one["source"].reveal(), one["id"], one["id"]) for one in parsed]
+    analyse(given, config, profile, results)
     return Sources(archives, files, [results])
 
 

@@ -15,6 +15,9 @@ from stream.backtest.raised import Comparison, Raised
 from stream.settings.rules import RuleConfig
 from training.footage.intervals import Interval, clopper_pearson, poisson_count
 
+_ALERT = ("zone", "line", "track", "people", "action", "score", "box", "reason", "severity", "run", "epoch", "frame",
+          "alert")  # fmt: skip
+"""Fields of an alert's first message that are shown unchanged."""
 LEAST_HOURS = 24.0
 """Hours of results below which there is no daily rate: the hours of a day differ."""
 
@@ -103,19 +106,7 @@ def _alert(one: Raised, end_us: int) -> dict[str, Any]:
         "ended": None if one.cleared is None else utc_text(one.cleared.capture_us),
         "seconds": round((one.ended_us(end_us) - alert.began_us) / 1e6, 3),
         "clear_reason": None if one.cleared is None else one.cleared.clear_reason,
-        "zone": alert.zone,
-        "line": alert.line,
-        "track": alert.track,
-        "people": alert.people,
-        "action": alert.action,
-        "score": alert.score,
-        "box": alert.box,
-        "reason": alert.reason,
-        "severity": alert.severity,
-        "run": alert.run,
-        "epoch": alert.epoch,
-        "frame": alert.frame,
-        "alert": alert.alert,
+        **{name: getattr(alert, name) for name in _ALERT},
     }
 
 

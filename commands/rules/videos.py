@@ -4,34 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from commands.configuration import parse_source
+import typer
+
+from commands.ending import print_error
 
 if TYPE_CHECKING:
     from stream.config import Config
 
 
-def analyse(videos: Sequence[str], config: Path | None, profile: str | None, results: Path) -> int:
-    """Analyse `[ID=]VIDEO` as cameras, as fast as the machine can, and return the engine's exit code.
+class Video(NamedTuple):
+    """A video, the camera id of its results, and the configured camera whose settings it has ("": none)."""
 
-    A camera of the configuration with such an id gives its settings; its other cameras are not opened. Raises
-    `ConfigError`.
+    source: str
+    name: str
+    camera: str = ""
+
+
+def analyse(
+    videos: Sequence[Video], config: Path | None, profile: str | None, results: Path, device: str | None = None
+) -> None:
+    """Analyse videos as fast as the machine can. Ends the command if the engine fails or is stopped.
+
+    Other cameras of the configuration are not opened. Raises `ConfigError`.
     """
     from commands.run import run_engine
 
-    return run_engine(settings_of(videos, config, profile, results))
+    if code := run_engine(settings_of(videos, config, profile, results, device)):
+        print_error("the videos could not be analysed")
+        raise typer.Exit(code)
 
 
-def settings_of(videos: Sequence[str], config: Path | None, profile: str | None, results: Path) -> Config:
+def settings_of(
+    videos: Sequence[Video], config: Path | None, profile: str | None, results: Path, device: str | None = None
+) -> Config:
     """Return the settings of the engine that analyses the videos. Raises `ConfigError`."""
     from stream.config import with_cameras
     from stream.settings.config_error import ConfigError
+    from stream.settings.source_address import SourceAddress
 
-    settings = quiet_settings(config, profile, results)
+    settings = quiet_settings(config, profile, results, device)
     configured = {camera.id: camera.model_dump() for camera in settings.cameras}
-    cameras = [parse_source(video, number) for number, video in enumerate(videos)]
-    cameras = [configured.get(camera["id"], {}) | camera | {"pace": "fast"} for camera in cameras]
+    cameras: list[dict[str, Any]] = []
+    for video in videos:
+        own = {"id": video.name, "source": SourceAddress.parse(video.source), "pace": "fast", "enabled": True}
+        cameras.append(configured.get(video.camera, {}) | own)
     settings = with_cameras(settings, cameras, str(config or "configuration"))
     for camera in settings.cameras:
         if not camera.source.traits.finite:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -24,16 +22,7 @@ if TYPE_CHECKING:
 tokens_app = Application(help="Manage tokens for access over HTTP.", no_args_is_help=True)
 
 HEADER = "# Tokens of partstream's HTTP server, by their SHA-256. `partstream tokens` rewrites this file.\n"
-
-
-class Right(StrEnum):
-    """What a token permits. Each right includes those before it."""
-
-    look = "look"
-    review = "review"
-    control = "control"
-
-
+Right = Literal["look", "review", "control"]
 File = Annotated[Path, typer.Option("--file", metavar="FILE", help="The tokens file: `http.tokens_file`.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")]
 
@@ -75,17 +64,15 @@ def new_command(
     token = {
         "name": name,
         "sha256": hashlib.sha256(secret.encode()).hexdigest(),
-        "right": right.value,
+        "right": right,
         "cameras": "all" if all_cameras else camera,
         "expires": expires,
     }
 
-    def show() -> None:
-        typer.echo(f"Give this token to {name} over a secure channel; it is not shown again:", err=True)
-        typer.echo(secret)
-
-    with _edited(file, make=True, before_writing=show) as tokens:
+    with _edited(file, make=True) as tokens:
         tokens.append({key: value for key, value in token.items() if value is not None})
+    typer.echo(f"Give this token to {name} over a secure channel; it is not shown again:", err=True)
+    typer.echo(secret)
 
 
 @tokens_app.command("list")
@@ -121,13 +108,10 @@ def _is_past(text: str) -> bool:
 
 
 @contextmanager
-def _edited(
-    path: Path, *, make: bool, before_writing: Callable[[], None] = lambda: None
-) -> Generator[list[dict[str, object]]]:
+def _edited(path: Path, *, make: bool) -> Generator[list[dict[str, object]]]:
     """Yield the tokens as the file has them, and write them back, unless an error is raised.
 
-    `before_writing` is called when the tokens are valid; if it fails, the file is not changed. The file's owner, group
-    and mode stay. Raises `ConfigError` if the file or the result is invalid.
+    The file's owner, group and mode stay. Raises `ConfigError` if the file or the result is invalid.
     """
     import yaml
     from pydantic import ValidationError
@@ -138,36 +122,21 @@ def _edited(
     from stream.settings.config_error import ConfigError
 
     try:
-        with _locked(path.absolute().parent):
-            before = path.stat() if path.exists() else None
-            config = TokensConfig() if before is None and make else _read(path)
-            tokens = [token.model_dump(mode="json", exclude_none=True) for token in config.tokens]
-            yield tokens
-            try:
-                TokensConfig.model_validate({"tokens": tokens})
-            except ValidationError as error:
-                text = error_text(error, TokensConfig, command="partstream tokens new --help")
-                raise ConfigError(f"{path} is not changed: {text}") from None
-            before_writing()
-            private_file.replace(path, HEADER + yaml.safe_dump({"tokens": tokens}, sort_keys=False))
-            if before is not None:
-                os.chown(path, before.st_uid, before.st_gid)
-                path.chmod(before.st_mode & 0o777)
-    except BrokenPipeError:
-        raise  # of standard output
+        before = path.stat() if path.exists() else None
+        config = TokensConfig() if before is None and make else _read(path)
+        tokens = [token.model_dump(mode="json", exclude_none=True) for token in config.tokens]
+        yield tokens
+        try:
+            TokensConfig.model_validate({"tokens": tokens})
+        except ValidationError as error:
+            text = error_text(error, TokensConfig, command="partstream tokens new --help")
+            raise ConfigError(f"{path} is not changed: {text}") from None
+        private_file.replace(path, HEADER + yaml.safe_dump({"tokens": tokens}, sort_keys=False))
+        if before is not None:
+            os.chown(path, before.st_uid, before.st_gid)
+            path.chmod(before.st_mode & 0o777)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
-
-
-@contextmanager
-def _locked(folder: Path) -> Generator[None]:
-    """Keep other commands from editing a file in this folder at the same time."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> TokensConfig:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from commands.rules.videos import settings_of
+from commands.rules.videos import Video, settings_of
 from run_stream import app
 from stream.results import ALERT_SCHEMA, Frame
 from stream.rules.runs import UNSEEN_US
@@ -228,7 +228,9 @@ def test_videos_are_analysed_with_the_settings_of_the_camera_of_their_name(tmp_p
     video = tmp_path / "clip.mp4"
     video.touch()
     config = written(tmp_path, "partstream.yaml", CONFIG)
-    settings = settings_of([f"lobby={video}", str(video)], config, "edge-open", tmp_path / "r.jsonl")
+    settings = settings_of(
+        [Video(str(video), "lobby", "lobby"), Video(str(video), "cam1")], config, "edge-open", tmp_path / "r.jsonl"
+    )
     assert [(camera.id, str(camera.source), camera.pace, len(camera.zones)) for camera in settings.cameras] == [
         ("lobby", str(video), "fast", 2),
         ("cam1", str(video), "fast", 0),
