@@ -150,7 +150,8 @@ class PacketRing:
     @staticmethod
     def _is_withheld(held: HeldUnit, shown: HeldUnit) -> bool:
         at_us, its_us = shown.unit.times.pts_us, held.unit.times.pts_us
-        if at_us is not None and its_us is not None and its_us <= at_us:
+        # At the beginning, decoders show some pictures before they know that the next unit belongs before them.
+        if at_us is not None and its_us is not None and its_us <= at_us and held.serial < shown.serial:
             return True
         return shown.serial - held.serial > MAX_REORDER
 

@@ -14,7 +14,7 @@ PAGE = ROOT / "stream/http/page"
 
 def test_the_rtsp_page_explains_every_discard_reason() -> None:
     text = (ROOT / "docs/rtsp.md").read_text()
-    table = text.partition("counts the discarded access units:")[2].partition("\n\nSet the camera")[0]
+    table = text.partition("counts the access units that gave no picture:")[2].partition("\n\nUnits")[0]
     reasons = [reason for row in table.splitlines()[3:] for reason in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert sorted(reasons) == sorted(DiscardReason)
 
