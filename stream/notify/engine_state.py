@@ -1,7 +1,7 @@
 """What the engine has published: the state of its alerts, its cameras, and the people by action.
 
 Alerts follow the engine's messages and their absence, so that no sensor stays on. An alert is closed by the engine's
-`cleared`; by two successive statistics that no longer list it (`stats`); some seconds after a new run of the engine
+`cleared`; by statistics that no longer list it (`stats`); some seconds after a new run of the engine
 began, if it is of an earlier run (`new_run`); or when the engine has been silent for long (`engine_lost`). One that
 notify closed itself is opened again, without a second announcement, if the engine still reports it.
 """
@@ -22,7 +22,10 @@ from stream.results import Alert, Event, Stats, Status
 NEW_RUN_US = 10_000_000
 """Time for a new run's first messages, which clear the alerts of the run before it."""
 LISTS_WITHOUT = 2
-"""Statistics that must lack an alert or a camera to end it: the first may have been made before it began."""
+"""Statistics that must lack a camera to end it: the first may have been made before it began."""
+UNLISTED_US = 1_500_000
+"""Time for which statistics must lack an alert to close it. After a restart, those that arrive may be ahead of the
+alerts: the engine repeats the last message of a topic, which shows what is missing, once a second at most."""
 OURS = ("stats", "new_run", "engine_lost")
 """Reasons for closing that are not the engine's own."""
 
@@ -43,7 +46,8 @@ class Change:
 class AlertStates:
     """Changes the alerts in `ledger`, in the caller's transaction.
 
-    Of its own it has only times and counts. If the transaction fails, they do no harm when the same is taken again.
+    Of its own it has only times and what was listed: no harm is done if the transaction fails and the same is taken
+    again.
     """
 
     def __init__(self, config: NotifyConfig, ledger: Ledger, now: Now) -> None:
@@ -57,7 +61,11 @@ class AlertStates:
         """When the alerts of earlier runs are closed: the engine has time to report them."""
         self._earlier_us = 0
         """When a message of a run that is over arrived last."""
-        self._unlisted: Counter[str] = Counter()
+        self._unlisted_us: dict[str, int] = {}
+        """Since when statistics lack each open alert of this run."""
+        self._unknown: set[str] = set()
+        self._requested: set[str] = set()
+        """Listed alerts that were not known in two lists."""
 
     def new_run(self, run: str, now: Now) -> None:
         """A message of another run arrived: the engine was restarted. If it was shortly before, that time counts."""
@@ -92,17 +100,26 @@ class AlertStates:
         row = replace(row, run=alert.run, message=alert)
         return [self._changed(row, "acknowledged" if acknowledged else "updated", now)]
 
-    def reconcile(self, stats: Stats, now: Now) -> list[Change]:
-        """Compare with the engine's list of open alerts. Only for statistics that just arrived."""
+    def reconcile(self, stats: Stats, now: Now) -> tuple[list[Change], bool]:
+        """Compare with the engine's list of open alerts. Only for statistics that just arrived.
+
+        Return the changes, and whether messages of alerts must be requested: two lists had one that is not known.
+        """
         if stats.open_alerts is None or stats.run != self.run:
-            return []
+            return [], False
         rows = {row.id: row for row in self._ledger.open_alerts()}
         listed = set(stats.open_alerts)
         lacks = [name for name, row in rows.items() if name not in listed and row.run == self.run]
-        self._unlisted = Counter({name: self._unlisted[name] + 1 for name in lacks})
-        changes = [self._close(rows[one], "stats", now) for one in lacks if self._unlisted[one] >= LISTS_WITHOUT]
-        known = [self._ledger.alert(name) for name in listed - rows.keys()]
-        return changes + [self._reopen(row, now) for row in known if row is not None and row.closed_by in OURS]
+        since_us = self._unlisted_us = {name: self._unlisted_us.get(name, now.steady_us) for name in lacks}
+        over = [name for name in lacks if now.steady_us - since_us[name] >= UNLISTED_US]
+        changes = [self._close(rows[name], "stats", now) for name in over]
+        known = {name: self._ledger.alert(name) for name in listed - rows.keys()}
+        changes += [self._reopen(row, now) for row in known.values() if row is not None and row.closed_by in OURS]
+        before, self._unknown = self._unknown, {name for name, row in known.items() if row is None}
+        lost = self._unknown & before
+        request = not lost <= self._requested
+        self._requested = (self._requested | lost) & listed
+        return changes, request
 
     def due(self, now: Now) -> list[Change]:
         """Close the alerts of earlier runs if it is time."""

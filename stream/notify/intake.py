@@ -60,6 +60,8 @@ class Outcome:
 
     targets: set[str] = field(default_factory=set[str])
     shown: bool = False
+    request: Stats | None = None
+    """Statistics that list alerts whose messages must be requested."""
     closed: Counter[str] = field(default_factory=Counter[str])
     held: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
@@ -209,7 +211,11 @@ class Intake:
             return []
         outcome.shown = True
         self.view.take(message)
-        return self.states.reconcile(message, now) if isinstance(message, Stats) else []
+        if not isinstance(message, Stats):
+            return []
+        changes, request = self.states.reconcile(message, now)
+        outcome.request = message if request else outcome.request
+        return changes
 
     # -- planning -----------------------------------------------------------------------------------------------
     def _plan(self, changes: Sequence[Change], planned: Sequence[Delivery], outcome: Outcome, now: Now) -> bool:

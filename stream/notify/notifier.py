@@ -16,7 +16,7 @@ from stream.notify.engine_api import EngineApi
 from stream.notify.intake import Intake, Outcome, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
-from stream.results import Message, Stats, topic
+from stream.results import Message, topic
 from stream.results.heads import topic_of
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Kind, Subscription, subscribe
@@ -55,10 +55,8 @@ class Notifier:
         self.sessions: dict[str, MqttSession] = {}
         self._senders: dict[str, Sender] = {}
         self._version = self.ledger.version()
-        self._first_start = not self.ledger.positions()
-        """Until the open alerts have been requested, whose messages were published before there was a notify."""
         self._requested: set[tuple[str, str, int]] = set()
-        """What was requested so: that parts of it are gone is no loss."""
+        """What was requested although it may have been read: that parts of it are gone is no loss."""
         self._told_unknown: set[str] = set()
         """Names in targets that the engine does not have, as they were logged."""
         try:
@@ -154,14 +152,13 @@ class Notifier:
 
     async def _take(self, burst: list[Received]) -> None:
         """Take messages; again and again if the disk fails: the engine's history has those that follow."""
-        self._done(await self._retried(lambda: self.intake.take(burst, now())))
-        stats = next((one.message for one in burst if isinstance(one.message, Stats) and not one.replayed), None)
-        if self._first_start and stats is not None:
-            self._first_start = False
+        outcome = await self._retried(lambda: self.intake.take(burst, now()))
+        if (stats := outcome.request) is not None:
             for camera in stats.cameras:
                 name = topic("alerts", camera.camera)
                 self._requested.add((name, stats.run, camera.epoch))
                 self._subscription.request_all(name, stats.run, camera.epoch)
+        self._done(outcome)
 
     async def _tick(self) -> None:
         while True:

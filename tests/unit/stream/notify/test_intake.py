@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.notify.engine_state import NEW_RUN_US
+from stream.notify.intake import Received
 from stream.notify.notify_config import MqttConfig
 from stream.notify.targets.mqtt_topics import stream_messages
 from stream.results import ClipReady
@@ -30,12 +31,14 @@ def notify(tmp_path: Path) -> Iterator[Notify]:
 
 
 # -- sensors ----------------------------------------------------------------------------------------------------
-def test_two_successive_statistics_without_an_alert_close_it_and_one_does_not(notify: Notify) -> None:
+def test_statistics_that_lack_an_alert_for_a_while_close_it(notify: Notify) -> None:
     notify.take(alert("1"))
-    for seq, listed in enumerate([(), ("1",), ()]):
+    for seq, listed in enumerate([(), ("1",), (), ()]):
         notify.take(stats(*listed, seq=seq))
+        notify.tick(1)
         assert notify.opened == {"1"}
-    notify.take(stats(seq=3))
+    notify.tick(0.5)
+    notify.take(stats(seq=4))
     notify.tick(3)
     assert notify.opened == notify.on == set()
 
@@ -100,6 +103,7 @@ def test_whatever_arrives_in_whatever_order_no_sensor_stays_on_that_the_engine_n
         notify.tick(1)
     for _ in range(2):
         notify.take(stats(run=runs[-1]))
+        notify.tick(2)
     for _ in range(3):
         notify.tick(10)
     assert notify.on == notify.opened == set()
@@ -238,6 +242,7 @@ def test_an_alert_that_is_reported_again_after_notify_closed_it_has_a_second_end
     notify.take(alert("1"))
     for seq in range(2):
         notify.take(stats(seq=seq))  # no longer listed
+        notify.tick(2)
     notify.take(alert("1", "updated", seq=1))
     notify.take(alert("1", "updated", seq=2, acknowledged_us=NOW_US))
     notify.take(alert("1", "cleared", seq=3))
@@ -279,6 +284,11 @@ def test_replayed_statistics_close_nothing(notify: Notify) -> None:
     for seq in range(3):
         notify.take(stats(seq=seq), replayed=True)
     assert notify.opened == {"1"}
+
+
+def test_an_alert_that_two_lists_have_and_that_is_not_known_is_requested_once(notify: Notify) -> None:
+    asked = [notify.intake.take([Received(stats("9", seq=seq))], notify.now).request is not None for seq in range(4)]
+    assert asked == [False, True, False, False]
 
 
 def test_a_target_gets_only_the_alerts_that_it_wants(tmp_path: Path) -> None:
@@ -439,8 +449,8 @@ def test_a_clip_is_told_once_with_its_address_to_brokers_that_want_it(tmp_path: 
     }
     notify = Notify(tmp_path, targets=targets, public_url="https://cam.example/")
     times = {"start_us": 1, "end_us": 2, "start_media_time_us": 0, "end_media_time_us": 1}
-    of: dict[str, Any] = {"run": RUN, "seq": 0, "camera": "door", "epoch": 1, "ended": "complete", "bytes": 9}
-    clip = ClipReady(clip="door-1", events=[], alerts=["1"], **of, **times)
+    of: dict[str, Any] = {"run": RUN, "seq": 0, "camera": "door", "epoch": 1, "ended": "complete", "bytes": 9, **times}
+    clip = ClipReady(clip="door-1", events=[], alerts=["1"], **of)
     for _ in range(2):
         notify.take(clip)
     (waiting,) = notify.ledger.find()
