@@ -21,10 +21,10 @@ from commands.models import evaluate, export, predict
 from commands.models.footage import footage_app
 from commands.models.generated import generated_app
 from commands.models.train import train_app
-from commands.notify.command import notify_app
-from commands.privacy.command import privacy_app
+from commands.notify import notify_app
+from commands.privacy import privacy_app
 from commands.rules.command import rules_app
-from commands.tokens.command import tokens_app
+from commands.tokens import tokens_app
 from commands.weights import weights_app
 
 WATCH, KEEP, SET_UP, MODELS, MEASURE = "Watch", "Keep and connect", "Set up", "Models", "Measure"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import typer
@@ -20,11 +19,6 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, with no type to show for flags and arguments."""
         return _without_types(super().get_params(ctx))
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments. A wrong value is an error in the words of errors in files of settings."""
-        with _plain_errors():
-            return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the parts of the usage line, with required arguments not in braces."""
@@ -76,16 +70,6 @@ class Application(typer.Typer):
 def lines(*texts: str) -> str:
     """Return an epilog with each text on a line of its own."""
     return "\n\n".join(f"- {text}" for text in texts)
-
-
-@contextmanager
-def _plain_errors() -> Generator[None]:
-    """Take the words of pydantic, with which Typer checks values, out of an error."""
-    try:
-        yield
-    except typer.BadParameter as error:
-        error.message = error.message.removeprefix("Value error, ").replace("Input should be", "must be")
-        raise
 
 
 def _without_types(parameters: list[Any]) -> list[Any]:

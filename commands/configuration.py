@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from commands.ending import EXIT_USAGE, fail
 from stream.settings.source_kinds import ADDRESS_FORMS
 
 if TYPE_CHECKING:
@@ -22,18 +21,6 @@ SourcesArgument = Annotated[
         show_default=False,
     ),
 ]
-
-
-def load_config(
-    path: Path | None, overrides: Mapping[str, Any], sources: Sequence[str], of_cameras: Mapping[str, Any] | None = None
-) -> Config:
-    """Return what `configuration` does; end the command with code 2 if the configuration is wrong."""
-    from stream.config import ConfigError
-
-    try:
-        return configuration(path, overrides, sources, of_cameras)
-    except ConfigError as error:
-        fail(str(error), EXIT_USAGE)
 
 
 def configuration(

@@ -113,7 +113,7 @@ def doctor_command(
 def examine(config: Config, *, open_cameras: bool = True) -> Iterator[Finding]:
     """Yield each finding as soon as it is known: some take seconds."""
     from commands.config.checks import problems
-    from commands.config.folders import with_kept_cameras
+    from commands.config.this_machine import with_kept_cameras
     from stream.settings.config_error import ConfigError
 
     yield from installation(config)

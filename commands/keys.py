@@ -74,20 +74,17 @@ def make_keys(folder: Path, clients: Sequence[str]) -> str:
         for path in _client_files(folder, name):
             if path.exists():
                 raise KeyFileError(f"{path} exists and is not overwritten: choose another name, or remove it")
-    try:
-        for place in (folder, folder / "clients", folder / "allowed"):
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if secret_file.exists():
-            server = read_pair(secret_file)
-            if not public_file.exists():
-                _create(public_file, server.public_certificate())
-        else:
-            server = KeyPair.new()
-            _write_pair(server, secret_file, public_file)
-        for name in dict.fromkeys(clients):
-            _write_pair(KeyPair.new(), *_client_files(folder, name))
-    except OSError as error:
-        raise KeyFileError(f"{error.filename or folder} cannot be written: {error.strerror}") from None
+    for place in (folder, folder / "clients", folder / "allowed"):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if secret_file.exists():
+        server = read_pair(secret_file)
+        if not public_file.exists():
+            _create(public_file, server.public_certificate())
+    else:
+        server = KeyPair.new()
+        _write_pair(server, secret_file, public_file)
+    for name in dict.fromkeys(clients):
+        _write_pair(KeyPair.new(), *_client_files(folder, name))
     return server.public
 
 

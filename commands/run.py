@@ -13,7 +13,7 @@ import typer
 
 from commands.application import lines
 from commands.cameras.missing import remind
-from commands.configuration import SourcesArgument, load_config
+from commands.configuration import SourcesArgument, configuration
 from commands.console.amounts import counted
 from commands.ending import EXIT_FAILED, EXIT_NO_SOURCE, EXIT_USAGE, console, fail, print_error
 from commands.gate.gate_file import log_gate
@@ -99,7 +99,7 @@ def run_command(
     if once:
         overrides["once"] = True
     of_cameras = _given(pace=pace, max_fps=max_fps, detector_size=parse_detector_size(detector_size))
-    settings = load_config(config, overrides, sources or [], of_cameras)
+    settings = configuration(config, overrides, sources or [], of_cameras)
     if not settings.cameras and settings.state_file is None and settings.fleet is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)
     _require_checkpoint(settings.model.profile)

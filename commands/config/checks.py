@@ -58,14 +58,14 @@ def anywhere(settings: Config) -> Iterator[str]:
 
 def here(settings: Config) -> Iterator[str]:
     """Yield what is wrong on this machine: with its files, its devices, its memory and its network."""
-    from commands.config import folders, sockets
+    from commands.config import this_machine
     from stream.inference import memory_budget
     from stream.settings.config_error import ConfigError
 
     access = list(_access(settings.http))
     yield from access
     try:
-        settings = folders.with_kept_cameras(settings)
+        settings = this_machine.with_kept_cameras(settings)
         memory_budget.check(settings, memory_budget.total_bytes())
     except ConfigError as error:
         yield str(error)
@@ -76,9 +76,9 @@ def here(settings: Config) -> Iterator[str]:
     if settings.rules_file is not None:
         yield from _rules(settings.rules_file, profile)
     yield from _actions(settings, profile)
-    yield from folders.problems(settings)
+    yield from this_machine.unwritable(settings)
     yield from _packages(settings)
-    yield from sockets.problems(settings, http=not access)
+    yield from this_machine.unstartable(settings, http=not access)
 
 
 def addresses(cameras: Iterable[CameraConfig]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import Application, lines
-from commands.configuration import load_config
+from commands.configuration import configuration
 from commands.console.amounts import counted
 from commands.ending import EXIT_FAILED, EXIT_USAGE, console, error_console, print_error, printable
 
@@ -36,7 +36,7 @@ def new_command(
     """
     from commands.config.new_file import new_file
 
-    settings = load_config(None, {"cameras": []}, sources)
+    settings = configuration(None, {"cameras": []}, sources)
     found = _probe(settings.cameras)
     typer.echo(new_file(zip(settings.cameras, found)), nl=False)
     if any(probe.size is None for probe in found):
@@ -60,7 +60,7 @@ def check_command(
     from telemetry import logs
 
     logs.configure(level="error")
-    settings = load_config(file, {}, [])
+    settings = configuration(file, {}, [])
     if found := problems(settings):
         for problem in found:
             print_error(problem)

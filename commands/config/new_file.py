@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-import yaml
-
 from commands.cameras.opening import Probe
 from commands.ending import printable
 from stream.settings.engine import CameraConfig
@@ -54,7 +52,7 @@ def _entry(config: CameraConfig, found: Probe) -> str:
     else:
         comment = _sentence(f"{found.error}. {found.remedy}" if found.remedy else f"{found.error}")
     lines = [
-        f"  - id: {_quoted(config.id)}",
+        f"  - id: {json.dumps(config.id)}",
         f"    # {comment}",
         f"    source: {json.dumps(config.source.reveal(), ensure_ascii=False)}",
     ]
@@ -68,12 +66,6 @@ def _entry(config: CameraConfig, found: Probe) -> str:
             _commented(f"    detector_size: [{width}, {height}]", "smaller if people are near: docs/detector.md")
         )
     return "\n".join(lines) + "\n"
-
-
-def _quoted(camera_id: str) -> str:
-    """Return an id in quotes if YAML takes it for something else than text, such as `no`, `1` or `2026-01-01`."""
-    plain = camera_id[0].isalpha() and yaml.safe_load(camera_id) == camera_id
-    return camera_id if plain else f'"{camera_id}"'
 
 
 def _commented(setting: str, comment: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from commands.console.amounts import reduced_words
-from commands.console.printable import Printable
 from stream.results import Alert, CameraStats, Event, Frame, Load, Message, Part, Person, Place, Stats, Status
 
 EVENTS_SHOWN = 6
@@ -25,6 +26,8 @@ OTHER_COLUMNS, PART_COLUMNS = 52, 24
 STATE_COLOUR = {"live": "green", "connecting": "yellow", "reconnecting": "yellow", "stalled": "red", "ended": "dim"}
 ENGINE_ENDED_US = 10_000_000
 """Time without statistics after which an engine of a fleet is not shown any more."""
+HIDDEN_CATEGORIES = ("Cc", "Cf", "Cs")
+"""Unicode categories of control characters, of those that change the direction of text, and of surrogates."""
 BARS = "▁▂▃▄▅▆▇█"
 """Relevance from 0 to 1, for terminals without colours."""
 
@@ -108,7 +111,7 @@ class LiveTable:
             parts.append(Text("The model is not trained: its labels are meaningless.", "red"))
         if self._events and width >= MEDIUM:
             parts += [Text(), *(_line(message) for message in self._events)]
-        yield Printable(Group(*parts))
+        yield _Printable(Group(*parts))
 
     def _rates(self) -> dict[str, CameraStats]:
         return {camera.camera: camera for stats in self._stats.values() for camera in stats.cameras}
@@ -246,3 +249,22 @@ def _table(*headings: str, flexible: str) -> Table:
         text = heading in ("camera", "state", "action", "because")
         table.add_column(heading, justify="left" if text else "right", no_wrap=heading != flexible)
     return table
+
+
+class _Printable:
+    """Another renderable, drawn without control characters, which could otherwise control the terminal."""
+
+    def __init__(self, inner: RenderableType) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self._inner, options):
+            text, style, control = segment
+            if control is None and not text.isprintable():
+                yield Segment("".join(letter for letter in text if _is_shown(letter)), style)
+            else:
+                yield segment
+
+
+def _is_shown(letter: str) -> bool:
+    return letter == "\n" or unicodedata.category(letter) not in HIDDEN_CATEGORIES

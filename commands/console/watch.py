@@ -21,6 +21,7 @@ REFRESH_S = 0.25
 """Interval between two drawings of the table."""
 SILENT_AFTER_S = 3.0
 """An engine publishes its statistics every second, whatever its cameras do."""
+Show = Callable[[str], None]
 
 
 async def watch(
@@ -39,18 +40,14 @@ async def watch(
     if not raw:
         await show_table(messages, console, endpoint, cameras, silent_after_s)
         return 0
-    reminder = asyncio.create_task(_remind(endpoint, silent_after_s, _print), name="reminder")
     encoder = msgspec.json.Encoder()
-    noted, wanted = "", () if endpoint.startswith(FLEET) else cameras
-    try:
-        with suppress(BrokenPipeError):  # the reader of a pipe, such as `head`, has ended
-            async for message in messages:
-                reminder.cancel()
-                noted = _note(message, wanted, noted, _print)
-                sys.stdout.buffer.write(encoder.encode(message) + b"\n")
-                sys.stdout.buffer.flush()
-    finally:
-        reminder.cancel()
+
+    def write(message: Message) -> None:
+        sys.stdout.buffer.write(encoder.encode(message) + b"\n")
+        sys.stdout.buffer.flush()
+
+    with suppress(BrokenPipeError):  # the reader of a pipe, such as `head`, has ended
+        await _read(messages, write, endpoint, cameras, silent_after_s, _print, _print)
     return 0
 
 
@@ -65,19 +62,9 @@ async def show_table(
     table = LiveTable(fleet=endpoint.startswith(FLEET))
     # Without a terminal the table is drawn only once, at the end.
     hint, note = (table.set_hint, table.set_note) if console.is_terminal else (_print, _print)
-    reminder: asyncio.Task[None] | None = None
-    if endpoint:
-        reminder = asyncio.create_task(_remind(endpoint, silent_after_s, hint), name="reminder")
-
-    async def read() -> None:
-        noted, wanted = "", () if endpoint.startswith(FLEET) else cameras
-        async for message in messages:
-            if reminder is not None:
-                reminder.cancel()
-            noted = _note(message, wanted, noted, note)
-            table.add(message)
-
-    reading = asyncio.create_task(read(), name="live table")
+    reading = asyncio.create_task(
+        _read(messages, table.add, endpoint, cameras, silent_after_s, hint, note), name="live table"
+    )
     try:
         with Live(table, console=console, auto_refresh=False, vertical_overflow="crop") as live:
             while not reading.done():
@@ -86,25 +73,37 @@ async def show_table(
             live.refresh()
         await reading
     finally:
-        if reminder is not None:
-            reminder.cancel()
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def _remind(endpoint: str, after_s: float, show: Callable[[str], None]) -> None:
-    await asyncio.sleep(after_s)
-    show(await silence(endpoint))
+async def _read(
+    messages: AsyncIterable[Message],
+    take: Callable[[Message], None],
+    endpoint: str,
+    cameras: Collection[str],
+    silent_after_s: float,
+    hint: Show,
+    note: Show,
+) -> None:
+    """Hand on messages. Show a hint while none comes, and a note if the engine does not run some of the cameras."""
 
+    async def remind() -> None:
+        await asyncio.sleep(silent_after_s)
+        hint(await silence(endpoint))
 
-def _note(message: Message, cameras: Collection[str], noted: str, show: Callable[[str], None]) -> str:
-    """Show which of the cameras the engine does not run if that has changed. Return what is shown now."""
-    if not isinstance(message, Stats):
-        return noted
-    text = not_running(cameras, message)
-    if text != noted:
-        show(text)
-    return text
+    noted, wanted = "", () if endpoint.startswith(FLEET) else cameras
+    reminder = asyncio.create_task(remind(), name="reminder") if endpoint else None
+    try:
+        async for message in messages:
+            if reminder is not None:
+                reminder.cancel()
+            if isinstance(message, Stats) and (text := not_running(wanted, message)) != noted:
+                note(noted := text)
+            take(message)
+    finally:
+        if reminder is not None:
+            reminder.cancel()
 
 
 def _print(text: str) -> None:

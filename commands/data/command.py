@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import Application
-from commands.data.folder_check import check_data_folder
 from commands.data.generate import EPILOG as GENERATE_EPILOG
 from commands.data.generate import generate_command
 from commands.data.importing import EPILOG as IMPORT_EPILOG
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from training.kinetics_tps import CheckReport
+    from training.sources.checking import FolderReport
 
 FIRST_FILES = 20
 
@@ -44,10 +45,16 @@ def check_command(
     For a data folder, print the clips, people, seconds, actions and terms of each source, and its errors.
     """
     from training.kinetics_tps import check_dataset
-    from training.sources.checking import is_data_folder
+    from training.sources.checking import check_folder, is_data_folder
 
     if is_data_folder(folder):
-        check_data_folder(folder, as_json=as_json, errors=None if every else FIRST_FILES)
+        with progress_bar("checking sources") as progress:
+            found = check_folder(folder, progress)
+        if as_json:
+            sys.stdout.write(json.dumps(found.to_json()) + "\n")
+        else:
+            _show_folder(found, None if every else FIRST_FILES)
+        raise typer.Exit(EXIT_FAILED if found.errors else 0)
     if _has_clips(folder):
         fail(
             f"{folder}: contains example clips or verdicts; `partstream train --from edge --data {folder}` checks them "
@@ -118,3 +125,44 @@ def _has_clips(folder: Path) -> bool:
         return layout_of(folder) != "annotated"
     except (DataFolderError, OSError):
         return False
+
+
+def _show_folder(report: FolderReport, errors: int | None) -> None:
+    """Print a table of the sources, one of their joints and one of the actions, then notes and errors."""
+    from commands.console.tables import table, text
+
+    sources = table("source", "kind", "terms", "clips", "people", "seconds", "labelled", words=3)
+    bodies = table("joints of", "limbs vary", "toes in front,\nleft / right", "missing")
+    actions: dict[str, Counter[str]] = {}
+    for source in report.sources:
+        tally = source.tally
+        labelled = sum(seconds for _, seconds in tally.actions.values())
+        people = str(tally.people or "?")
+        lasting = (f"{tally.seconds:.0f}", f"{labelled:.0f}")
+        sources.add_row(text(source.id), source.kind, source.terms, str(tally.clips), people, *lasting)
+        if source.missing is not None:
+            vary = "" if source.limb_variation is None else f"{source.limb_variation:.1%}"
+            front = "" if source.toes_forward is None else " / ".join(f"{share:.2f}" for share in source.toes_forward)
+            bodies.add_row(text(source.id), vary, front, f"{source.missing:.1%}")
+        for action, (clips, seconds) in tally.actions.items():
+            found = actions.setdefault(action, Counter())
+            found.update({"clips": clips, "sources": 1})
+            found[source.kind] += round(seconds)
+    plain_console.print(sources)
+    if bodies.row_count:
+        plain_console.print(bodies)
+    kinds = list(dict.fromkeys(source.kind for source in report.sources))
+    by_action = table("action", "sources", "clips", *(f"{kind} s" for kind in kinds))
+    for action, found in sorted(actions.items(), key=lambda item: -item[1]["clips"]):
+        by_action.add_row(text(action), *(str(found[column]) for column in ("sources", "clips", *kinds)))
+    plain_console.print(by_action)
+    for source in report.sources:
+        lacks = [f"lacks {', '.join(source.lacks)}"] if source.lacks else []
+        for note in [*source.notes, *lacks]:
+            say(f"note: {source.id}: {note}")
+    for error in report.errors[:errors]:
+        say(f"error: {error}")
+    if errors is not None and len(report.errors) > errors:
+        say(f"… and {len(report.errors) - errors} more errors: --all lists them")
+    if not report.errors:
+        say("no errors")

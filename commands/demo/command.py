@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from commands.ending import console
-
-if TYPE_CHECKING:
-    from commands.demo.show import Server
 
 
 def demo_command(
@@ -27,19 +22,4 @@ def demo_command(
     from telemetry import logs
 
     logs.configure(json=False, level="warning")
-    raise typer.Exit(demonstration.show(out, seconds, console, _rtsp_server))
-
-
-@contextmanager
-def _rtsp_server(files: Mapping[str, Path]) -> Generator[Server]:
-    from benchmarks.cameras.rtsp_server import RtspServer, RtspServerError
-    from commands.demo.show import NoServerError
-
-    server = RtspServer(files=files)
-    try:
-        server.__enter__()
-    except RtspServerError as error:
-        raise NoServerError(str(error)) from None
-    with ExitStack() as stack:
-        stack.push(server)
-        yield server
+    raise typer.Exit(demonstration.show(out, seconds, console))

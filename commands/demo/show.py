@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import av
 from av.video.frame import PictureType
@@ -24,7 +23,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.cameras.rtsp_server import RtspServer, RtspServerError
 from commands.console import asset_console
+from commands.console.tables import table
 from commands.console.watch import show_table
 from stages.third_party import weights
 from stages.third_party.weight_catalogue import KEYPOINT_DETECTOR
@@ -60,23 +61,7 @@ CHECK_INTERVAL_S = 0.02
 """Interval between two checks for cameras at the end of their footage, shorter than a frame."""
 
 
-class NoServerError(RuntimeError):
-    """No RTSP server can run here. The message gives the reason."""
-
-
-class Server(Protocol):
-    """A server of the footage."""
-
-    def url(self, path: str) -> str:
-        """Return the address of a path."""
-        ...
-
-
-Serve = Callable[[Mapping[str, Path]], AbstractContextManager[Server]]
-"""Serve files as cameras, to each client from the first frame on. Raises `NoServerError`."""
-
-
-def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
+def show(out: Path, seconds: float, console: Console) -> int:
     """Run the demo. Write `annotated.mp4`, `results.jsonl` and `summary.txt` into `out`. Return the exit code."""
     out.mkdir(parents=True, exist_ok=True)
     asset_console.fetch([*KEYPOINT_DETECTOR, *(scene.asset for scene in SCENES)], console)
@@ -88,10 +73,10 @@ def show(out: Path, seconds: float, console: Console, serve: Serve) -> int:
     for scene in SCENES:
         console.print(f"[bold]{scene.camera}[/]: {scene.shows}")
     try:
-        with serve({f"/{camera}": clip for camera, clip in clips.items()}) as server:
+        with RtspServer(files={f"/{camera}": clip for camera, clip in clips.items()}) as server:
             console.print("Footage over RTSP: " + ", ".join(server.url(f"/{camera}") for camera in clips))
             stats = _run({camera: server.url(f"/{camera}") for camera in clips}, clips, recorded, console)
-    except NoServerError as error:
+    except RtspServerError as error:
         console.print(f"[yellow]No RTSP server ({escape(str(error))}): the footage is read from files.[/]")
         stats = _run({camera: str(clip) for camera, clip in clips.items()}, clips, recorded, console)
     frames = read_results(recorded)
@@ -204,19 +189,16 @@ async def _end_cameras(engine: Engine, lengths: Mapping[str, tuple[int, float]])
 
 
 def _counts(stats: results.Stats) -> Table:
-    table = Table(title="Frames", title_justify="left", box=None, pad_edge=False)
-    for heading in ("camera", "decoded", "analysed", "dropped, by reason"):
-        table.add_column(heading)
+    shown = table("camera", "decoded", "analysed", "dropped, by reason", words=4, title="Frames")
     for camera in stats.cameras:
         dropped = ", ".join(f"{count} {reason}" for reason, count in camera.dropped.items()) or "none"
-        table.add_row(camera.camera, str(camera.decoded), str(camera.processed), dropped)
-    return table
+        shown.add_row(camera.camera, str(camera.decoded), str(camera.processed), dropped)
+    return shown
 
 
 def _recognised(stats: results.Stats, frames: Iterable[results.Frame]) -> Table:
-    table = Table(title="Recognised", title_justify="left", box=None, pad_edge=False)
-    for heading in ("camera", "people", "actions (person-frames)", "latency p50", "p99"):
-        table.add_column(heading)
+    columns = ("camera", "people", "actions (person-frames)", "latency p50", "p99")
+    shown = table(*columns, words=3, title="Recognised")
     by_camera: dict[str, list[results.Frame]] = {camera.camera: [] for camera in stats.cameras}
     for frame in frames:
         by_camera.setdefault(frame.camera, []).append(frame)
@@ -232,14 +214,14 @@ def _recognised(stats: results.Stats, frames: Iterable[results.Frame]) -> Table:
         )
         tracks = {person.track for frame in first_epoch for person in frame.people}
         late = sorted((frame.published_us - frame.capture_us) / 1000 for frame in own)
-        table.add_row(
+        shown.add_row(
             camera,
             str(len(tracks)),
             ", ".join(f"{label} {count}" for label, count in actions.most_common(6)) or "none",
             f"{statistics.median(late):.0f} ms",
             f"{late[int(0.99 * (len(late) - 1))]:.0f} ms",
         )
-    return table
+    return shown
 
 
 def _draw(frames: list[results.Frame], clips: Mapping[str, Path], to: Path, console: Console) -> None:

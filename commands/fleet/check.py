@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 from commands.config import checks
-from commands.config.folders import no_files_in
+from commands.config.this_machine import no_files_in
 from commands.fleet import check_coordinator
 from fleet.cluster import token_file
 from fleet.settings import FleetConfig

@@ -7,8 +7,7 @@ import secrets
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from commands.config.folders import no_files_in
-from commands.config.sockets import http_server, unless_in_use
+from commands.config.this_machine import http_server, no_files_in, unless_in_use
 from fleet.coordinator.directory import Directory
 from fleet.coordinator.engines import Engines
 from fleet.coordinator.renewals import Renewals

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from commands.console import amounts
 from commands.console.tables import show_title, table, text
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def show_clips(figures: FrameFigures, scores: Sequence[ClipScore], console: Cons
 
 def show_films(figures: FilmFigures, console: Console) -> None:
     """Print the figures of a set of films."""
-    show_frames(figures.frames, console, f"{_videos(figures.films)}, {figures.hours:.2f} h")
+    show_frames(figures.frames, console, f"{amounts.counted(figures.films, 'video')}, {figures.hours:.2f} h")
     if figures.kinds:
         kinds = table("kind of video", "macro, all frames")
         for kind, figure in figures.kinds.items():
@@ -183,10 +184,6 @@ def _show_occurrences(figures: FilmFigures, console: Console) -> None:
             _seconds(one.median_delay_s),
         )
     console.print(shown)
-
-
-def _videos(number: int) -> str:
-    return f"{number} video" if number == 1 else f"{number} videos"
 
 
 def _interval(interval: Interval | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.configuration import load_config
+from commands.configuration import configuration
 from stages.packaged_checkpoints import PACKAGED, summary
 from support.repository import REPOSITORY
 
@@ -54,4 +54,4 @@ def test_the_configurations_shown_are_valid(page: str, tmp_path: Path) -> None:
     for number, text in enumerate(shown):
         path = tmp_path / f"{number}.yaml"
         path.write_text(text.replace("5F:0C:…", ":".join(["5F"] * 32)))
-        load_config(path, {}, [], None)
+        configuration(path, {}, [], None)

@@ -34,20 +34,6 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
         yield from commands(below, (*path, name))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("fleet", "proxy", "--kind", "x"), "Invalid value for '--kind': 'x' is not one of 'results', 'events',"),
-        (("fleet", "proxy", "--high-water-mark", "x"), "'--high-water-mark': must be a valid integer"),
-        (("run", "--pace", "x"), "Invalid value for '--pace': 'x' is not one of 'live', 'fast', 'loop'."),
-    ],
-)
-def test_a_wrong_value_is_an_error_without_the_words_of_pydantic(arguments: tuple[str, ...], said: str) -> None:
-    done = CliRunner().invoke(app, [*arguments], env={"COLUMNS": "200"})
-    assert done.exit_code == 2 and said in " ".join(done.output.replace("│", " ").split())
-    assert "Value error" not in done.output and "Input should" not in done.output
-
-
 ALL = [path for path in commands(get_command(app)) if path != ("bench",)]
 """`bench` hands its arguments on."""
 

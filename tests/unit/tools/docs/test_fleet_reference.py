@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands.configuration import load_config
+from commands.configuration import configuration
 from commands.fleet import check_ports
 from fleet.settings import load
 from stream.sources.addresses import parse_pattern
@@ -39,7 +39,7 @@ def test_the_engines_of_the_example_of_one_machine_have_ports_of_their_own(tmp_p
 def test_the_engines_of_the_trial_join_its_coordinator_under_names_and_addresses_of_their_own(tmp_path: Path) -> None:
     fleet = load(example("trial.yaml", tmp_path))
     assert {parse_pattern(camera.id, camera.source) for camera in fleet.cameras} == {((640, 360), 10.0)}
-    engines = [load_config(example(f"{name}.yaml", tmp_path), {}, [], None) for name in ("north", "south")]
+    engines = [configuration(example(f"{name}.yaml", tmp_path), {}, [], None) for name in ("north", "south")]
     assert {engine.fleet.coordinator for engine in engines if engine.fleet} == {fleet.coordinator.bind}
     addresses = [[engine.http.bind, engine.publish.endpoint, engine.publish.replay] for engine in engines]
     coordinator = fleet.coordinator

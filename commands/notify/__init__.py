@@ -1,1 +1,0 @@
-"""`partstream notify`: alerts to MQTT, webhooks, phones and mail."""

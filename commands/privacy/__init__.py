@@ -1,1 +1,0 @@
-"""`partstream privacy`: backgrounds for skeleton mode."""
