@@ -19,13 +19,8 @@ from stream.settings.config_error import ConfigError
         ("rtsp://h/x?a=b", "cam2", "rtsp://h/x?a=b"),
         ("door=rtsp://h/x?a=b", "door", "rtsp://h/x?a=b"),
         ("clip.mp4", "cam2", "clip.mp4"),
-        ("yard=clip.mp4", "yard", "clip.mp4"),
         ("0", "cam2", "device:/dev/video0"),
-        ("door=1", "door", "device:/dev/video1"),
-        ("/dev/video2", "cam2", "device:/dev/video2"),
         ("door=/dev/v4l/by-id/usb-cam", "door", "device:/dev/v4l/by-id/usb-cam"),
-        ("/dev/video0?fps=15", "cam2", "device:/dev/video0?fps=15"),
-        ("clips/a=b.mp4", "cam2", "clips/a=b.mp4"),
     ],
 )
 def test_a_source_may_have_an_id(text: str, name: str, address: str) -> None:
@@ -45,7 +40,6 @@ def test_an_id_without_an_equals_sign_is_an_error_with_the_right_form(text: str)
         ("127.0.0.1:554/x", "camera door: the source must begin with its scheme, for example rtsp://"),
         ("user:hunter2@camera.lan:554/x", "must begin with its scheme"),
         ("rstp://user:hunter2@h/x", r"must not begin with rstp://; did you mean rtsp://\?"),
-        ("wehp+https://h/x", r"did you mean whep\+https://\?"),
     ],
 )
 def test_a_source_with_a_missing_or_misspelt_scheme_is_an_error_with_the_remedy(source: str, message: str) -> None:
@@ -109,7 +103,6 @@ def test_config_check_says_that_a_file_is_valid_and_prints_it_on_request(tmp_pat
         (["Mycam=pattern:"], "camera id 'Mycam'"),
         (["pattern:", "--detector-size", "big"], "'big' is not WIDTHxHEIGHT"),
         (["pattern:", "--max-fps", "0"], "partstream: --max-fps must be greater than or equal to 0.001"),
-        (["pattern:", "--max-fps", "1e9"], "partstream: --max-fps must be less than or equal to 1000"),
     ],
 )
 def test_run_ends_with_code_2_on_a_wrong_argument(arguments: list[str], message: str) -> None:
@@ -121,7 +114,7 @@ def test_run_ends_with_code_2_on_a_wrong_argument(arguments: list[str], message:
 @pytest.mark.parametrize("command", ["subscribe", "archive"])
 @pytest.mark.parametrize(
     "endpoint",
-    ["archive", "http://127.0.0.1:5555", "127.0.0.1", "tcp://127.0.0.1", "tcp:/h:5555", "tcp://127.0.0.1:0", "h:65536"],
+    ["archive", "http://127.0.0.1:5555", "127.0.0.1"],
 )
 def test_an_invalid_endpoint_is_an_error_with_an_example(
     command: str, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

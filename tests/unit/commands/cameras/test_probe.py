@@ -9,7 +9,7 @@ import pytest
 
 from commands.cameras.opening import Probe, probe
 from stream.settings.engine import CameraConfig
-from stream.sources.errors import EndedError, SourceError
+from stream.sources.errors import SourceError
 from stream.sources.transport import AccessUnit
 from support.engines.fake_source import FakeTransport, faults_of, unit
 from support.waiting import PATIENCE_S
@@ -34,16 +34,6 @@ def test_the_rate_is_that_of_media_times() -> None:
     assert found.size == (64, 48)
     assert found.fps == pytest.approx(25.0)
     assert transport.closed
-
-
-def test_a_stream_that_ends_has_the_rate_of_its_pictures() -> None:
-    found, _ = probe_of(unit(0), unit(100_000), EndedError("door", "it has ended", "Nothing is to be done"))
-    assert found.fps == pytest.approx(10.0)
-
-
-def test_one_picture_has_a_size_and_no_rate() -> None:
-    found, _ = probe_of(unit(0))
-    assert (found.size, found.fps, found.error) == ((64, 48), None, None)
 
 
 def test_a_test_pattern_is_probed() -> None:

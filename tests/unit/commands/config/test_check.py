@@ -36,22 +36,10 @@ def test_a_tokens_file_that_others_can_read_or_that_is_missing_is_an_error(tmp_p
     assert check(tmp_path, http=http)[0] == 0
 
 
-def test_an_audit_file_in_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    code, said = check(tmp_path, http={"audit_file": str(tmp_path / "missing" / "audit.jsonl")})
-    assert code == 2 and "http.audit_file: " in said and "its folder is missing" in said
-    assert check(tmp_path, http={"audit_file": str(tmp_path / "audit.jsonl")})[0] == 0
-    assert not (tmp_path / "audit.jsonl").exists()
-
-
 def test_a_test_pattern_that_cannot_be_drawn_is_an_error_with_its_camera(tmp_path: Path) -> None:
     code, said = check(tmp_path, cameras=[{"id": "hall", "source": "pattern:32x32"}])
     assert code == 2 and "camera hall: source: 'pattern:32x32' is not a test pattern (at least 64x64" in said
     assert check(tmp_path, cameras=[{"id": "hall", "source": "pattern:64x64@5"}])[0] == 0
-
-
-def test_an_address_that_no_engine_can_open_is_an_error_with_its_camera(tmp_path: Path) -> None:
-    code, said = check(tmp_path, cameras=[{"id": "hall", "source": "foo://10.0.0.7/1"}])
-    assert code == 2 and "camera hall: source: foo://10.0.0.7/1 is neither a file nor an address of a supp" in said
 
 
 def test_a_profile_without_a_checkpoint_and_a_device_that_cannot_be_are_errors(tmp_path: Path) -> None:

@@ -58,16 +58,6 @@ def test_the_file_can_be_loaded_and_keeps_the_address_as_it_was_given(tmp_path: 
     assert "# rtsp://h/z was not open within 10 s" in text
 
 
-def test_other_settings_are_written_with_their_defaults() -> None:
-    from stream.config import Config
-
-    defaults = Config.model_validate({}).model_dump(mode="json")
-    written = yaml.safe_load(new_file([(camera("door", "pattern:"), Probe("rawvideo", (64, 48), fps=5.0))]))
-    for section in ("model", "publish", "http"):
-        for name, value in written[section].items():
-            assert defaults[section][name] == value
-
-
 def test_the_command_writes_yaml_to_stdout_and_progress_without_secrets_to_stderr(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["config", "new", "door=pattern:128x96@50", "rtsp://bob:hunter2@127.0.0.1:9/x"])
     assert done.exit_code == 1, "one camera could not be opened"

@@ -62,15 +62,11 @@ def test_a_second_import_needs_replace(tmp_path: Path, clips: Path) -> None:
     ("arguments", "words"),
     [
         (["bvh", "--id", "mine"], "give --terms, or --like"),
-        (["bvh", "--terms", "open"], "give --id, or --like"),
         (["bvh", "--like", "mixamo"], "there are ui_prmd, reactidle"),
         (["bvh", "--like", "utkinect"], "has the format utkinect, not bvh"),
-        (["bvh", "--like", "le2i"], "has the format videos, not bvh"),
         (["jhmdb", "--id", "mine", "--terms", "open"], "holds no file of the format jhmdb"),
         (["bvh", "--id", "mine", "--terms", "open", "--label", "walk"], "must be NAME=ACTION"),
         (["bvh", "--id", "mine", "--terms", "open", "--person-from", "["], "not a regular expression"),
-        (["bvh", "--id", "mine", "--terms", "open", "--joints", "gone.yaml"], "gone.yaml: can't be read"),
-        (["bvh", "--id", "mine", "--terms", "free"], "'free' is not one of"),
     ],
 )
 def test_usage_errors_end_with_code_2_and_write_nothing(

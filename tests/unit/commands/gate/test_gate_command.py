@@ -180,14 +180,10 @@ def test_verdicts_that_the_new_checkpoint_learned_from_do_not_count(
         (("old", "old", "--data", "DATA"), 2, "are the same checkpoint"),
         (("old", "equal", "--data", "."), 2, "is not a folder of verdicts"),
         (("old", "equal", "--data", "DATA", "--json", "gone/out.json"), 2, "--json gone/out.json: can't be written"),
-        (("old", "equal", "--data", "DATA", "--config", "c.yaml"), 2, "give a rules file, too"),
         (("old", "equal", "--data", "DATA", "--rules", "r.yaml"), 2, "give videos, too"),
-        (("old", "equal", "--data", "DATA", "--allow-unmeasured", "all"), 2, "'all' is not one of 'confirmed'"),
-        (("old", "equal", "--data", "DATA", "--rules", "gone.yaml", "--videos", "DATA/clips"), 2, "gone.yaml"),
         (("old", "equal", "--data", "DATA", "--videos", "gone.mp4"), 2, "--videos gone.mp4"),
         (("old", "gone.safetensors", "--data", "DATA"), 3, "there is no such checkpoint"),
         (("old", "kinetics-tps", "--data", "DATA"), 2, "kinetics-tps: has its own detector"),
-        (("old",), 2, "Missing argument"),
     ],
 )
 def test_what_cannot_be_compared_is_an_error_with_its_exit_code(
@@ -248,17 +244,3 @@ def test_run_logs_whether_the_checkpoint_passed(
         for profile in ("edge", "free"):
             log_gate(profile)
         assert not caplog.records
-
-
-def test_the_run_command_logs_it_before_the_engine_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("commands.run.run_engine", lambda settings, table: 0)
-    arguments = ["run", "pattern:128x96@25", "--profile", str(tmp_path / "mine.safetensors")]
-    missing = CliRunner().invoke(app, arguments)
-    assert missing.exit_code == 3 and "was not gated" not in caplog.text + missing.output
-    assert "there is no such checkpoint; packaged: edge, edge-open" in missing.output
-    (tmp_path / "mine.safetensors").touch()
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 0, done.output
-    assert "mine.safetensors was not gated" in caplog.text + done.output

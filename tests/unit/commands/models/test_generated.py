@@ -25,14 +25,10 @@ def right(lease: Lease) -> FrameAnalysis:
     return analysis_of("wave", 1, 2) if lease.meta.camera == "hands.mp4" else analysis_of("walk", 1)
 
 
-def always_walks(lease: Lease) -> FrameAnalysis:
-    return analysis_of("walk", 1, 2)
-
-
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, WatchedScript]:
     """Return the models by profile."""
-    known = {"edge": WatchedScript(right), "walker": WatchedScript(always_walks)}
+    known = {"edge": WatchedScript(right)}
 
     def check(profiles: Sequence[str], conditions: Conditions) -> list[ModelInfo]:
         return [ModelInfo(name, "sha256:" + name * 9, True) for name in profiles]
@@ -65,18 +61,6 @@ def test_a_model_without_errors_scores_perfectly(tmp_path: Path, models: dict[st
     # Every frame once; two models of one name would be the same.
     assert models["edge"].shown == [*range(11)] * 2
     assert models["edge"].forgotten == ["steps.mp4", "hands.mp4"]
-
-
-def test_a_model_that_always_predicts_walking_is_right_half_of_the_time(
-    tmp_path: Path, models: dict[str, WatchedScript]
-) -> None:
-    make_set(tmp_path / "set")
-    done = generated("score", tmp_path / "set", "--own-set", "--profile", "walker", "--json", tmp_path / "out.json")
-    found = json.loads((tmp_path / "out.json").read_text())
-    assert done.exit_code == 0 and found["online"]["macro"] == 0.5 and found["online"]["micro"] == 0.3333
-    assert found["extra_people"] == 11 and found["benchmark"]["video_accuracy"] == 0.5
-    assert found["actions"]["wave"]["answers"] == {"walk": 22} and found["unseen"]["macro"] == 0.0
-    assert found["settling"]["never"] == 0.6667
 
 
 def test_frames_are_taken_away_at_random_in_a_second_pass_and_evenly_in_the_first(
