@@ -19,7 +19,6 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from stream.sources.arrival_time import utc_us_at
-from stream.sources.demuxed.opening import Opening, OpeningStoppedError, OpeningTimeoutError
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.transport import AccessUnit, StoppedError, Transport, UnitTimes
 
@@ -27,6 +26,8 @@ MAX_SLICE_S = 1.5
 """Longest time slice, and so the delay of a stop. Shorter ones could split access units of slow cameras."""
 EMPTY_READ_PAUSE_S = 0.005
 """Pause before a device without a frame is read again."""
+POLL_S = 0.05
+"""Interval at which a stop is noticed while a container is being opened."""
 
 
 def slice_s(stall_timeout_s: float) -> float:
@@ -140,3 +141,79 @@ def _moving_pictures(container: InputContainer) -> VideoStream | None:
         if not stream.disposition & Disposition.attached_pic:
             return stream
     return None
+
+
+class OpeningTimeoutError(Exception):
+    """The container was not open in time."""
+
+
+class OpeningStoppedError(Exception):
+    """The camera was told to stop before the container was open."""
+
+
+class Opening:
+    """One attempt to open one container, which can block for long.
+
+    It has its own thread, which the caller may abandon. What an abandoned thread opens is closed again, and the thread
+    ends at FFmpeg's own time limit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        options: Mapping[str, str],
+        format: str | None,
+        open_s: float,
+        read_s: float,
+        hwaccel: HWAccel | None = None,
+    ) -> None:
+        self._address = address
+        self._options = dict(options)
+        self._format = format
+        self._hwaccel = hwaccel
+        # FFmpeg has separate limits for connecting and for reading.
+        self._timeout = (open_s, read_s)
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+        self._abandoned = False
+        self._container: InputContainer | None = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._open, name=name, daemon=True)
+
+    def wait(self, timeout_s: float, stopping: threading.Event) -> InputContainer:
+        """Return the open container. Raises FFmpeg's error, `OpeningTimeoutError` or `OpeningStoppedError`."""
+        self._thread.start()
+        deadline = time.monotonic() + timeout_s
+        while not self._done.wait(POLL_S):
+            if stopping.is_set() or time.monotonic() >= deadline:
+                with self._lock:
+                    self._abandoned = True
+                    container = self._container
+                if container is None:
+                    raise OpeningStoppedError if stopping.is_set() else OpeningTimeoutError
+                return container
+        if self._error is not None:
+            raise self._error
+        assert self._container is not None
+        return self._container
+
+    def _open(self) -> None:
+        try:
+            container = av.open(
+                self._address,
+                options=self._options,
+                format=self._format,
+                timeout=self._timeout,
+                metadata_errors="replace",
+                hwaccel=self._hwaccel,
+            )
+        except Exception as error:
+            self._error = error
+        else:
+            with self._lock:
+                if not self._abandoned:
+                    self._container = container
+            if self._container is None:
+                container.close()
+        self._done.set()
