@@ -73,21 +73,6 @@ def test_a_stale_nonce_costs_no_frame(server: ScriptedRtspServer, scheme: str) -
         assert_whole(camera)
 
 
-def test_a_changed_password_ends_a_session_only_when_the_server_closes_it(server: ScriptedRtspServer) -> None:
-    server.session_timeout_s = 1.0
-    server.login = ("bob", "geheim")
-    with watch(server.url("bob", "geheim")) as camera:
-        wait_until(lambda: camera.live)
-        server.login = ("bob", "anders")
-        wait_until(lambda: server.methods().count("GET_PARAMETER") >= 1)
-        seen = len(camera.frames)
-        wait_until(lambda: len(camera.frames) >= seen + 5)
-        server.hang_up()
-        wait_until(lambda: camera.reconnects.count("unauthorised") >= 2)
-        server.login = ("bob", "geheim")
-        wait_until(lambda: camera.live and camera.statuses[-1].epoch >= 2)
-
-
 # -- transports -----------------------------------------------------------------------------------------------------
 
 
@@ -163,55 +148,6 @@ def test_requests_of_the_server_are_answered_and_change_nothing(server: Scripted
         wait_until(lambda: len(camera.frames) >= seen + 10)
         assert camera.reconnects == []
         assert_whole(camera)
-
-
-def test_a_server_that_sends_requests_endlessly_is_disconnected(server: ScriptedRtspServer) -> None:
-    with watch(server.url()) as camera:
-        wait_until(lambda: camera.live)
-        server.say(b"OPTIONS * RTSP/1.0\r\nCSeq: 7\r\n\r\n" * 20_000)
-        wait_until(lambda: camera.live and camera.statuses[-1].epoch == 2)
-        assert camera.reasons[0] == "broken"
-
-
-def test_garbage_ends_the_connection_and_the_next_one_is_good(server: ScriptedRtspServer) -> None:
-    with watch(server.url()) as camera:
-        wait_until(lambda: camera.live)
-        server.say(bytes(range(256)) * 1024)
-        wait_until(lambda: camera.live and camera.statuses[-1].epoch == 2)
-        seen = len(camera.frames)
-        wait_until(lambda: len(camera.frames) >= seen + 5)
-        assert_whole(camera)
-
-
-def test_a_camera_that_falls_silent_stalls(server: ScriptedRtspServer) -> None:
-    with watch(server.url(), stall_timeout_s=0.5) as camera:
-        wait_until(lambda: len(camera.frames) >= 3)
-        stalls, epoch = camera.states.count("stalled"), camera.statuses[-1].epoch
-        server.silent = True
-        wait_until(lambda: camera.states.count("stalled") > stalls)
-        server.silent = False
-        wait_until(lambda: camera.live and camera.statuses[-1].epoch > epoch)
-
-
-def test_a_camera_that_loses_packets_and_then_falls_silent_stalls() -> None:
-    packets = StreamPacketiser(mtu=500).packets(STREAM)
-    begins = [at for at, packet in enumerate(packets) if at and packet.data[4:8] != packets[at - 1].data[4:8]]
-    lossy = [*packets[: begins[6]], packets[begins[7]]]  # a picture is missing, and the next has only begun
-    with (
-        ScriptedRtspServer(lossy, description_of(STREAM)) as server,
-        watch(server.url(), stall_timeout_s=0.5) as camera,
-    ):
-        wait_until(lambda: "stalled" in camera.states)
-
-
-@pytest.mark.parametrize("markers", ["none", "all", "each_nal", "parameter_sets"])
-def test_markers_missing_or_wrong_show_no_broken_picture(markers: Markers) -> None:
-    stream = corpus_stream("h264_slices")
-    with server_of(stream, markers) as server, watch(server.url()) as camera:
-        wait_until(lambda: len(camera.frames) >= 25)
-        assert_whole(camera, stream)
-        numbers = camera.numbers(1)
-        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def test_no_error_shows_a_password(server: ScriptedRtspServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import socket
 import threading
@@ -24,8 +23,8 @@ from support.open_files import open_files
 from support.rtp.nal_units import nal_type
 from support.rtp.packetiser import StreamPacketiser, TimedPacket
 from support.rtp.stream_corpus import CorpusStream, corpus_stream
-from support.rtsp_servers.scripted_rtsp import Request, ScriptedRtspServer, _Connection, description_of
-from support.waiting import until, wait_until
+from support.rtsp_servers.scripted_rtsp import ScriptedRtspServer, _Connection, description_of
+from support.waiting import wait_until
 
 MAIN, SLICES = corpus_stream("h264_main"), corpus_stream("h264_slices")
 
@@ -78,33 +77,7 @@ def test_packets_of_other_senders_at_a_cameras_udp_port_are_ignored() -> None:
         assert camera.discarded == []
 
 
-def test_a_session_that_ends_together_with_the_answer_to_play_is_not_taken_for_missing_udp(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with server_of(MAIN) as server:
-        server.silent = True
-        hangs_up = b"RTSP/1.0 200 OK\r\nCSeq: 4\r\n\r\nTEARDOWN * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
-        answer = _Connection._answer
-        monkeypatch.setattr(
-            _Connection,
-            "_answer",
-            lambda this, request: this.writer.write(hangs_up) if request.method == "PLAY" else answer(this, request),
-        )
-        with WatchedCamera(server.url(), transport="native", lower_transport="udp") as camera:
-            wait_until(lambda: len(camera.reconnects) >= 2)
-        assert set(camera.reasons) == {"ended"}
-        assert camera.fallbacks == []
-
-
 # -- passwords --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("scheme", ["basic", "md5", "sha256"])
-def test_the_right_password_is_accepted_and_a_wrong_one_is_unauthorised(scheme: Any) -> None:
-    with server_of(MAIN) as server:
-        server.login, server.scheme = ("bob", "geheim"), scheme
-        plays(server, server.url("bob", "geheim"), 2)
-        assert set(refused(server.url("bob", "geheimer")).reasons) == {"unauthorised"}
 
 
 # -- certificates ----------------------------------------------------------------------------------------------------
@@ -154,14 +127,6 @@ def test_a_server_that_never_answers_differs_from_one_that_falls_silent(
     monkeypatch.setattr(_Connection, "_answer", lambda this, asked: asked.method == "SETUP" or answer(this, asked))
     with server_of(MAIN) as server:
         fails_with(server.url(), "silent", "did not answer all requests", start_timeout_s=0.3)
-
-
-def test_udp_without_packets_leaves_time_for_tcp_even_with_a_short_start_timeout() -> None:
-    with server_of(MAIN) as server:
-        server.silent = "udp"
-        with WatchedCamera(server.url(), transport="native", lower_transport="udp", start_timeout_s=2) as camera:
-            wait_until(lambda: camera.live)
-        assert "udp_silent" in camera.fallbacks
 
 
 # -- recovery points -----------------------------------------------------------------------------------------------
@@ -221,37 +186,6 @@ def test_a_stream_of_h264_in_unsupported_packets_is_an_error_that_names_the_othe
         wait_until(lambda: len(camera.reconnects) >= 2)
         assert camera.fallbacks == []
         assert any("Try transport: ffmpeg" in status.message for status in camera.statuses)
-
-
-def test_unsupported_packets_before_the_answer_to_play_are_reported_too(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    packets = StreamPacketiser().packets(MAIN)
-    answer, take = _Connection._answer, RtpReceiver.packet
-    came, answers = threading.Event(), list[asyncio.Task[None]]()
-
-    def early(this: _Connection, asked: Request) -> None:
-        if asked.method == "PLAY" and this._sockets is not None:
-            for packet in packets[:3]:
-                this._send_packet(packet.data[:12] + b"\x19" + packet.data[13:])
-            answers.append(asyncio.ensure_future(answer_late(this, asked)))
-        else:
-            answer(this, asked)
-
-    async def answer_late(this: _Connection, asked: Request) -> None:
-        await until(came.is_set)
-        answer(this, asked)
-
-    def note(receiver: RtpReceiver, packet: memoryview, now_ns: int) -> None:
-        came.set()
-        take(receiver, packet, now_ns)
-
-    monkeypatch.setattr(RtpReceiver, "packet", note)
-    monkeypatch.setattr(_Connection, "_answer", early)
-    with server_of(MAIN) as server:
-        told = refused(server.url(), attempts=1, lower_transport="udp")
-    assert set(told.reasons) == {"broken"}
-    assert "packet types are not supported" in told.statuses[1].message
 
 
 # -- damage ----------------------------------------------------------------------------------------------------------

@@ -68,18 +68,8 @@ def test_a_host_without_an_address_is_unknown() -> None:
     assert set(failing("rtsp://no-such-host.invalid/x").reasons) == {"unknown_host"}
 
 
-def test_an_invalid_address_ends_the_camera() -> None:
-    with WatchedCamera("rtsp://127.0.0.1:123456/x") as camera:
-        camera.wait_until_ended()
-        assert camera.reasons == ["bad_address"]
-
-
 def test_a_stream_without_video_is_not_a_video(server: RtspServer) -> None:
     assert set(failing(server.url("/sound")).reasons) == {"not_a_video"}
-
-
-def test_a_codec_without_a_decoder_is_an_error(server: RtspServer) -> None:
-    assert set(failing(server.url("/odd")).reasons) == {"unknown_codec"}
 
 
 @contextlib.contextmanager
@@ -154,12 +144,6 @@ def test_without_the_right_password_the_camera_is_unauthorised(
     camera = failing(guarded.url("/clip", user, password))
     assert set(camera.reasons) == {"unauthorised"}
     assert "password" in camera.statuses[1].message
-
-
-@pytest.mark.parametrize(("user", "password"), [("bob", "geheim"), ("eve", "p%40ss%2Fword")])
-def test_with_the_right_password_it_is_live(guarded: RtspServer, user: str, password: str) -> None:
-    with WatchedCamera(guarded.url("/clip", user, password)) as camera:
-        wait_until(lambda: len(camera.frames) >= 3)
 
 
 def test_no_password_is_ever_shown(

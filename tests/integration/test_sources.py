@@ -112,14 +112,6 @@ def test_a_file_with_damage_in_the_middle_continues_after_it(folder: Path) -> No
         assert camera.statuses[-1].reason is None
 
 
-def test_a_file_is_stopped_at_once(clip: Path) -> None:
-    with WatchedCamera(clip) as camera:
-        wait_until(lambda: camera.live)
-        camera.stop()
-        assert camera.statuses[-1].state == "ended"
-        assert camera.ring.writer_finished
-
-
 def test_a_frame_rate_limit_drops_the_rest_and_counts_it(clip: Path) -> None:
     with WatchedCamera(clip, pace="fast", max_fps=5) as camera:
         camera.wait_until_ended()
@@ -146,10 +138,6 @@ def test_a_missing_file_ends_the_camera_with_its_reason(folder: Path) -> None:
     assert reason == "no_such_file"
     assert "nowhere.mp4" in message
     assert "camera cam" in message
-
-
-def test_a_path_below_a_file_is_a_missing_file(clip: Path) -> None:
-    assert ends_with(clip / "inside.mp4")[0] == "no_such_file"
 
 
 def test_a_folder_is_unreadable(folder: Path) -> None:
@@ -188,16 +176,6 @@ def test_a_file_is_opened_once_a_descriptor_is_free(clip: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_an_empty_file_is_not_a_video(folder: Path) -> None:
-    (folder / "empty.mp4").write_bytes(b"")
-    assert ends_with(folder / "empty.mp4")[0] == "not_a_video"
-
-
-def test_a_file_cut_off_before_its_index_is_not_a_video(clip: Path, folder: Path) -> None:
-    (folder / "half.mp4").write_bytes(clip.read_bytes()[:3000])
-    assert ends_with(folder / "half.mp4")[0] == "not_a_video"
-
-
 def test_sound_is_not_a_video(folder: Path) -> None:
     assert ends_with(make_sound(folder / "sound.wav"))[0] == "not_a_video"
 
@@ -220,12 +198,6 @@ def test_a_missing_device_is_retried() -> None:
         assert "/dev/video97" in camera.statuses[-1].message
 
 
-def test_a_device_that_is_no_camera_is_an_error() -> None:
-    with WatchedCamera("device:/dev/null") as camera:
-        wait_until(lambda: len(camera.reconnects) >= 2)
-        assert set(camera.reasons) == {"broken"}
-
-
 # -- the test pattern ------------------------------------------------------------------------------------------------
 
 
@@ -236,10 +208,3 @@ def test_the_test_pattern_is_a_camera_like_any_other() -> None:
         assert numbers == list(range(len(numbers)))
         assert camera.of_epoch(1)[0].size == (320, 240)
         assert {meta.clock for meta in camera.of_epoch(1)} == {"arrival"}
-
-
-def test_the_test_pattern_read_fast_waits_for_its_reader_and_loses_no_frame() -> None:
-    with WatchedCamera("pattern:320x240", pace="fast", slots=2) as camera:
-        wait_until(lambda: len(camera.frames) >= 200)
-        assert camera.numbers(1)[:200] == list(range(200))
-        assert camera.ring.counts().dropped == {}

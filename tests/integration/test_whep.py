@@ -74,16 +74,6 @@ async def test_up_to_four_redirects_are_followed_and_credentials_are_not_sent_to
         assert other.deleted == []
 
 
-@pytest.mark.parametrize("nowhere", ["[bad", "h:99999999", "a" * 300 + ".example", "..."])
-async def test_a_redirect_to_an_invalid_address_is_an_error_of_the_gateway(nowhere: str) -> None:
-    async with WhepServer() as server:
-        server.elsewhere = nowhere
-        async with running(configured(camera(server.source("/away")))) as (engine, _):
-            await until(lambda: engine.cameras.status("cam").reason is not None)
-            status = engine.cameras.status("cam")
-        assert (status.reason, "not a valid address" in status.message) == ("not_a_video", True)
-
-
 async def test_each_error_of_a_gateway_has_its_own_reason() -> None:
     async with WhepServer("Bearer right") as server:
         expected = {

@@ -7,7 +7,6 @@ import threading
 from typing import Any
 
 import msgspec
-import pytest
 
 from stream.engine import Engine
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, configured, descriptors, running
@@ -104,17 +103,6 @@ async def test_another_size_of_the_same_aspect_keeps_the_epoch_and_another_aspec
         await until(lambda: engine.cameras.status("cam").size == (320, 240))
 
 
-@pytest.mark.parametrize("codec", ["VP8", "H264"])
-async def test_a_publisher_whose_pictures_become_larger_than_max_picture_is_refused(codec: str) -> None:
-    config = configured({**CAMERA, "max_picture": "640x480"})
-    async with running(config) as (engine, client), Publisher(client.address, "cam", codec=codec) as publisher:
-        await live(engine)
-        publisher.track.size = (1280, 720)
-        refused = b'partstream_reconnects_total{camera="cam",reason="picture_too_large"} 1.0'
-        await until(lambda: refused in engine.metrics.render())
-        assert engine.cameras.status("cam").size == (320, 180)
-
-
 async def test_a_publisher_that_falls_silent_or_disconnects_is_noticed() -> None:
     async with running(configured(CAMERA)) as (engine, client):
         async with Publisher(client.address, "cam") as publisher:
@@ -175,27 +163,6 @@ async def test_a_camera_that_is_removed_disabled_or_stopped_ends_its_publisher_s
         await publisher.vanish()
 
 
-async def test_a_publisher_is_told_to_retry_while_the_camera_is_being_removed() -> None:
-    forgetting, go_on = threading.Event(), threading.Event()
-
-    def forget(camera: str) -> None:
-        forgetting.set()
-        go_on.wait()
-
-    async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam") as before:
-        await live(engine)
-        assert engine._model is not None
-        engine._model.forget = forget  # the last moment before the camera is gone
-        removing = asyncio.create_task(client.ask("DELETE", "/api/v1/cameras/cam"))
-        await until(forgetting.is_set)
-        async with Publisher(client.address, "cam") as late:
-            assert (late.status, late.body["type"].rsplit(":", 1)[1]) == (503, "not-now")
-            go_on.set()
-            assert (await removing)[0] == 204
-            await until(lambda: before.peer.connectionState == "closed")
-            await until(lambda: not engine._peers.ice_states())
-
-
 async def test_after_a_loss_units_are_discarded_until_a_keyframe_and_the_camera_continues() -> None:
     async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam") as publisher:
         await live(engine)
@@ -216,30 +183,6 @@ async def test_after_a_loss_units_are_discarded_until_a_keyframe_and_the_camera_
         _, metrics, _ = await client.ask("GET", "/metrics")
         assert 'partstream_units_discarded_total{camera="cam",reason="awaiting_keyframe"}' in metrics
         assert 'reason="corrupt"' not in metrics
-
-
-async def test_lost_packets_are_sent_again_and_no_unit_is_discarded() -> None:
-    track = PaintedTrack((640, 360))
-    async with running(configured(CAMERA)) as (engine, client), Publisher(client.address, "cam", track):
-        await live(engine)
-        (session,) = engine._peers._connections
-        (receiver,) = session._peer.getReceivers()
-        handle, taken, lost = receiver._handle_rtp_packet, [0], [0]
-
-        async def lossy(packet: Any, arrival_time_ms: int) -> None:
-            """Lose every 7th packet on arrival. Packets that are sent again arrive."""
-            taken[0] += 1
-            if taken[0] % 7 == 0 and packet.payload_type == 97:
-                lost[0] += 1
-            else:
-                await handle(packet, arrival_time_ms=arrival_time_ms)
-
-        receiver._handle_rtp_packet = lossy  # pyright: ignore[reportAttributeAccessIssue]
-        await until(lambda: lost[0] >= 10)
-        before = engine._cameras["cam"].ring.decoded
-        await until(lambda: engine._cameras["cam"].ring.decoded >= before + 10)
-        _, metrics, _ = await client.ask("GET", "/metrics")
-        assert "partstream_units_discarded_total{" not in metrics
 
 
 async def test_publishing_needs_the_control_token_and_wrong_requests_have_distinct_errors() -> None:
@@ -290,41 +233,3 @@ async def test_fifty_publishers_at_once_leave_nothing_behind() -> None:
         loop = engine._peers._thread._loop
         assert loop is not None
         await until(lambda: len(asyncio.all_tasks(loop)) == 0)
-
-
-async def test_publishers_connect_and_disconnect_without_affecting_others() -> None:
-    other = {**CAMERA, "id": "other"}
-    async with running(configured(CAMERA, other)) as (engine, client), Publisher(client.address, "other"):
-        await live(engine, "other")
-        for epoch in range(1, 4):
-            async with Publisher(client.address, "cam"):
-                await live(engine, epoch=epoch)
-            await until(lambda: engine.cameras.status("cam").reason == "no_publisher")
-        assert engine.cameras.status("other").epoch == 1
-        assert engine.cameras.status("other").state == "live"
-
-
-async def test_with_a_stun_server_that_never_answers_there_is_an_answer_and_a_warning(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    asked: list[bytes] = []
-
-    class Silent(asyncio.DatagramProtocol):
-        def datagram_received(self, data: bytes, addr: object) -> None:
-            asked.append(data)
-
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(Silent, local_addr=("127.0.0.1", 0))
-    port = transport.get_extra_info("sockname")[1]
-    webrtc = {"ice_servers": [{"urls": [f"stun:127.0.0.1:{port}"]}]}
-    try:
-        async with (
-            running(configured(CAMERA, webrtc=webrtc)) as (engine, client),
-            Publisher(client.address, "cam") as publisher,
-        ):
-            assert publisher.status == 201
-            await live(engine)
-        assert asked
-        assert f"webrtc.ice_servers: stun:127.0.0.1:{port} gives no address" in caplog.text
-    finally:
-        transport.close()

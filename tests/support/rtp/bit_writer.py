@@ -33,11 +33,6 @@ class BitWriter:
         return header + escaped(bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)))
 
 
-def bits_of(raw: bytes) -> str:
-    """Return the bits of bytes without emulation prevention."""
-    return "".join(f"{byte:08b}" for byte in raw)
-
-
 def escaped(raw: bytes) -> bytes:
     """Return the bytes with emulation prevention."""
     out = bytearray()

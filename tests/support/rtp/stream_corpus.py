@@ -24,7 +24,7 @@ from av.video.codeccontext import VideoCodecContext
 from benchmarks.cameras import barcode
 from benchmarks.cameras.rtsp_server import UNIT_HEADER
 from ring_buffers.slot_writers import visible
-from support.rtp.nal_units import FFMPEG_NAMES, PARAMETER_SETS, Codec, annex_b, is_slice, nal_type, nal_units
+from support.rtp.nal_units import FFMPEG_NAMES, PARAMETER_SETS, Codec, annex_b, nal_type, nal_units
 
 RTP_CLOCK = 90_000
 TICK = Fraction(1, RTP_CLOCK)
@@ -189,11 +189,6 @@ def corpus_stream(name: str) -> CorpusStream:
     if not recipe.in_band:
         units = [_without(recipe.codec, unit, kinds) for unit in units]
     return CorpusStream(name, recipe.codec, tuple(units), sets, recipe.in_band, at)
-
-
-def slices_of(codec: Codec, unit: CodedPicture) -> list[bytes]:
-    """Return a unit's coded slices."""
-    return [nal for nal in nal_units(unit.data) if is_slice(codec, nal)]
 
 
 def luma_of(frame: av.VideoFrame) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,25 +40,6 @@ def test_parameter_sets_in_the_stream_are_preferred_to_those_of_the_description(
     assert stream.first_packet(whole) == whole
     assert parameter_sets("h264", whole) == [SPS]
     assert stream.first_packet(with_start_codes(SLICE)) == with_start_codes(b"\x67old", PPS, SLICE)
-
-
-def test_three_byte_start_codes_are_read_too() -> None:
-    assert parameter_sets("h264", b"\x00\x00\x01" + SPS + b"\x00\x00\x01" + SLICE) == [SPS]
-    assert parameter_sets("hevc", with_start_codes(VPS, HEVC_SPS)) == [HEVC_SPS]
-
-
-def test_other_codecs_are_not_changed() -> None:
-    assert ByteStream("mjpeg", b"").first_packet(b"\xff\xd8") == b"\xff\xd8"
-    assert ByteStream("mpeg4", b"header").first_packet(b"picture") == b"headerpicture"
-    assert ByteStream("mpeg4", b"header").packet(b"picture") == b"picture"
-
-
-def test_truncated_data_has_its_own_error() -> None:
-    for end in range(8, len(AVCC)):
-        with pytest.raises(MalformedError):
-            ByteStream("h264", AVCC[:end])
-    with pytest.raises(MalformedError):
-        ByteStream("h264", AVCC).packet(b"\x00\x00\x00\x09abc")
 
 
 @given(st.sampled_from(["h264", "hevc", "mjpeg"]), st.binary(max_size=60), st.binary(max_size=60))

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.cameras import barcode
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoder
-from stream.sources.pattern import GLYPHS, TestPicture, pattern_transport
+from stream.sources.pattern import TestPicture, pattern_transport
 from stream.sources.transport import AccessUnit
 from support.waiting import wait_until, waits
 
@@ -23,42 +23,6 @@ def test_the_number_can_be_decoded_from_the_top_edge(size: tuple[int, int], numb
     picture = TestPicture(size)
     picture.draw(number, NOON)
     assert barcode.read(picture.luma) == number
-
-
-def test_the_number_wraps_where_the_blocks_end() -> None:
-    picture = TestPicture((640, 360))
-    picture.draw(65_536 + 7, NOON)
-    assert barcode.read(picture.luma) == 7
-
-
-def glyphs_at(luma: np.ndarray, left: int, top: int, cell: int, count: int) -> str:
-    """Return the text read from the centres of its cells."""
-    by_dots = {dots: character for character, dots in GLYPHS.items()}
-    text = ""
-    for place in range(count):
-        x = left + place * 4 * cell + cell // 2
-        dots = luma[top + cell // 2 : top + 5 * cell : cell, x : x + 3 * cell : cell][:5, :3]
-        text += by_dots["".join("1" if dot > 127 else "0" for dot in dots.ravel())]
-    return text
-
-
-def test_number_and_time_are_readable_as_text() -> None:
-    picture = TestPicture((640, 360))
-    picture.draw(1042, NOON)
-    cell = min(640 // 60, 360 // 30)
-    assert glyphs_at(picture.luma, cell * 2, 45, cell * 2, 4) == "1042"
-    assert glyphs_at(picture.luma, cell * 2, 45 + cell * 13, cell, 12) == "12:34:56.789"
-
-
-def test_every_character_has_fifteen_dots_and_none_looks_like_another() -> None:
-    assert {len(dots) for dots in GLYPHS.values()} == {15}
-    assert len(set(GLYPHS.values())) == len(GLYPHS)
-
-
-def test_pictures_differ_from_one_another() -> None:
-    picture = TestPicture((320, 240))
-    first = picture.draw(10, NOON).copy()
-    assert not np.array_equal(first, picture.draw(11, NOON))
 
 
 def sent(pace: str, count: int, stopping: threading.Event) -> tuple[list[AccessUnit], list[int], int]:

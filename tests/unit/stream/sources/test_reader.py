@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,9 +11,7 @@ import pytest
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.settings.engine import CameraConfig
-from stream.sources import reader
-from stream.sources.decoding.decoder import Decoder
-from stream.sources.errors import BadAddressError, NotAVideoError, RefusedError
+from stream.sources.errors import RefusedError
 from stream.sources.open_transport import OnDiscard
 from stream.sources.reader import CameraReader, secrets_of
 from stream.sources.status import CameraStatus
@@ -131,11 +127,6 @@ def test_every_connection_is_an_epoch_of_its_own() -> None:
     assert played.ring.decoded == 3
 
 
-def test_a_connection_without_a_picture_uses_up_no_epoch() -> None:
-    played = Played(FakeConnections(REFUSED, [None, ended()], [*frames(1), ended()]))
-    assert played.metas[-1].epoch == 1
-
-
 def test_a_camera_that_never_opened_is_connecting_with_its_reason() -> None:
     played = Played(FakeConnections(REFUSED, REFUSED))
     assert played.states == [("connecting", None), ("connecting", "refused"), ("ended", None)]
@@ -202,11 +193,6 @@ def test_a_keyframe_is_requested_when_a_viewer_needs_one() -> None:
     assert connections.made[0].undecoded == 0
 
 
-def test_a_camera_retries_forever() -> None:
-    played = Played(FakeConnections(*itertools.repeat(REFUSED, 40)))
-    assert len(played.observer.reconnects) == 40
-
-
 def test_silence_of_a_live_camera_is_a_stall_and_then_a_reconnection() -> None:
     clock = Clock()
 
@@ -225,20 +211,6 @@ def test_silence_of_a_live_camera_is_a_stall_and_then_a_reconnection() -> None:
         ("ended", None),
     ]
     assert played.observer.reconnects == ["stalled"]
-
-
-def test_undecodable_data_is_a_stall_too() -> None:
-    clock = Clock()
-
-    def rubbish() -> Iterator[AccessUnit]:
-        yield from frames(1)
-        while True:
-            clock.go_on(0.5)
-            yield unit(undecodable=True)
-
-    played = Played(FakeConnections(rubbish()), clock=clock, stall_timeout_s=3)
-    assert ("stalled", "stalled") in played.states
-    assert played.observer.discarded.count("corrupt") >= 5
 
 
 def test_no_first_picture_within_the_start_timeout_is_a_timeout_and_not_a_stall() -> None:
@@ -272,16 +244,6 @@ def test_a_jump_of_media_time_is_an_epoch_within_the_connection() -> None:
     assert [(meta.epoch, meta.frame) for meta in played.metas] == [(2, 0), (2, 1)]
 
 
-def test_a_change_of_the_clock_is_reported(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "stream.sources.reader")
-    now_us = time.monotonic_ns() // 1000
-    sent = [unit(0, now_us), unit(FRAME_US, now_us + FRAME_US, sender_utc_us=now_us + 1_000_000)]
-    played = Played(FakeConnections([*sent, ended()]))
-    assert played.observer.clocks == ["arrival", "rtcp"]
-    assert [status.clock for status in played.said if status.state == "live"] == ["arrival", "rtcp"]
-    assert caplog.messages[1:3] == ["camera cam: live (epoch 1, clock arrival)", "camera cam: the clock is now rtcp"]
-
-
 def test_a_clock_set_back_by_a_year_begins_an_epoch_that_status_log_and_metrics_give_the_reason_of(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -299,54 +261,11 @@ def test_a_clock_set_back_by_a_year_begins_an_epoch_that_status_log_and_metrics_
     assert logged.message == (f"camera cam: the camera's clock was set back by {year_us / 1e6:.3f} s: epoch 2 begins")
 
 
-def test_memory_is_given_back_between_connections_once_their_decoders_are_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    decoders: list[weakref.ref[Decoder]] = []
-    left: list[int] = []
-
-    class Watched(Decoder):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            decoders.append(weakref.ref(self))
-
-    monkeypatch.setattr(reader, "Decoder", Watched)
-    monkeypatch.setattr(reader, "give_back", lambda freed: left.append(sum(one() is not None for one in decoders)))
-    Played(FakeConnections([*frames(2), ended()], [*frames(1), ended()]))
-    assert len(decoders) >= 2
-    assert left == [0] * len(decoders)
-
-
-def test_a_wrong_address_ends_the_camera_at_once() -> None:
-    played = Played(FakeConnections(BadAddressError("cam", "no address", "Write another"), list(frames(1))))
-    assert played.states == [("connecting", None), ("ended", "bad_address")]
-    assert played.ring.finished
-
-
-def test_a_file_that_is_no_video_ends_the_camera_with_the_reason() -> None:
-    played = Played(FakeConnections(NotAVideoError("cam", "no video", "Give one")), source="clip.mp4")
-    assert played.states == [("connecting", None), ("ended", "not_a_video")]
-    assert "no video" in played.said[-1].message
-    assert played.observer.reconnects == []
-
-
-def test_the_end_of_a_file_is_the_end_of_the_camera() -> None:
-    played = Played(FakeConnections([*frames(2), ended()]), source="clip.mp4")
-    assert played.states == [("connecting", None), ("live", None), ("ended", None)]
-    assert played.reader.ever_live
-
-
 def test_a_looped_file_restarts_in_a_new_epoch_without_a_reconnection() -> None:
     played = Played(FakeConnections([*frames(2), ended()], [*frames(2), ended()]), source="clip.mp4", pace="loop")
     assert [state for state, _ in played.states] == ["connecting", "live", "live", "ended"]
     assert [status.epoch for status in played.said] == [0, 1, 2, 2]
     assert played.observer.reconnects == []
-
-
-def test_a_looped_file_without_pictures_ends() -> None:
-    played = Played(FakeConnections([ended()], [ended()]), source="clip.mp4", pace="loop")
-    assert played.states[-1] == ("ended", "not_a_video")
-    assert len(played.connections.made) == 1
 
 
 def test_an_internal_error_is_logged_without_secrets_and_the_camera_reconnects(
@@ -360,14 +279,6 @@ def test_an_internal_error_is_logged_without_secrets_and_the_camera_reconnects(
     assert "RuntimeError" in caplog.text
     assert "geheim" not in caplog.text
     assert "bob" not in caplog.text
-
-
-def test_no_secret_is_in_any_status_or_log(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
-        played = Played(FakeConnections(REFUSED, [unit(undecodable=True), *frames(1), ended()]))
-    assert "geheim" not in caplog.text
-    assert "geheim" not in repr(played.said)
-    assert {status.source for status in played.said} == {"rtsp://host/x"}
 
 
 def test_a_failing_listener_does_not_affect_the_camera(caplog: pytest.LogCaptureFixture) -> None:
@@ -426,18 +337,6 @@ def test_a_camera_added_again_in_the_same_run_continues_its_epochs() -> None:
     reader.start()
     assert reader.join(PATIENCE_S)
     assert said[-1].epoch == 5
-
-
-def test_join_before_start_has_nothing_to_wait_for() -> None:
-    reader = CameraReader(
-        CameraConfig(id="cam", source="clip.mp4"),  # pyright: ignore[reportArgumentType]
-        FrameRing("cam", 8),
-        lambda source, detector: SlotFormat("planes", source, source),
-        Observer(),
-        lambda status: None,
-        make_opener=FakeConnections(),
-    )
-    assert reader.join(PATIENCE_S)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from stream.sources.decoding.available_memory import available_bytes, total_byte
 
 MIB = 1 << 20
 V2 = "31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
-V1 = "33 30 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-NO_LIMIT_V1 = "9223372036854771712\n"
 
 
 def tree(root: Path, groups: str = "", mounts: str = "", **files: str) -> Path:
@@ -33,21 +31,8 @@ def v2(root: Path, limit: str, group: str = "") -> Path:
     return tree(root, f"0::/{group}\n", V2, **{f"{group}{name}": text for name, text in files.items()})
 
 
-def v1(root: Path, limit: str) -> Path:
-    files = {
-        "memory.limit_in_bytes": limit,
-        "memory.usage_in_bytes": "900\n",
-        "memory.stat": "inactive_file 7\ntotal_inactive_file 300\n",
-    }
-    return tree(root, "8:memory:/docker/a\n", V1, **{f"memory/docker/a/{name}": text for name, text in files.items()})
-
-
 def test_without_control_groups_the_machines_memory_counts(tmp_path: Path) -> None:
     assert (available_bytes(tree(tmp_path)), total_bytes(tmp_path)) == (2 * MIB, 10 * MIB)
-
-
-def test_a_system_that_does_not_report_its_memory_has_no_figures(tmp_path: Path) -> None:
-    assert (available_bytes(tmp_path), total_bytes(tmp_path)) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -66,25 +51,3 @@ def test_a_groups_limit_counts_if_it_leaves_less_than_the_machine(
     limit: str, left: int, total: int, group: str, tmp_path: Path
 ) -> None:
     assert (available_bytes(v2(tmp_path, limit, group)), total_bytes(tmp_path)) == (left, total)
-
-
-@pytest.mark.parametrize(
-    ("limit", "left", "total"), [("1000\n", 400, 1000), (NO_LIMIT_V1, 2 * MIB, 10 * MIB), ("", 2 * MIB, 10 * MIB)]
-)
-def test_limits_of_version_1_count(limit: str, left: int, total: int, tmp_path: Path) -> None:
-    assert (available_bytes(v1(tmp_path, limit)), total_bytes(tmp_path)) == (left, total)
-
-
-def test_the_group_that_leaves_least_on_the_path_to_the_root_counts(tmp_path: Path) -> None:
-    v2(tmp_path, "1000\n", "a/")
-    v2(tmp_path, "700\n", "a/b/")
-    assert available_bytes(tmp_path) == 100
-    v2(tmp_path, "950\n", "a/")
-    v2(tmp_path, "max\n", "a/b/")
-    assert available_bytes(tmp_path) == 350
-
-
-def test_a_limit_without_statistics_counts_no_cache(tmp_path: Path) -> None:
-    v2(tmp_path, "1000\n")
-    (tmp_path / "sys/fs/cgroup/memory.stat").unlink()
-    assert available_bytes(tmp_path) == 100

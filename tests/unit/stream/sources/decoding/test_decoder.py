@@ -45,12 +45,6 @@ def test_an_undecodable_unit_is_discarded_with_all_up_to_the_next_keyframe() -> 
     assert discards == ["corrupt", "awaiting_keyframe", "awaiting_keyframe"]
 
 
-def test_a_unit_marked_as_corrupt_by_the_transport_is_not_decoded() -> None:
-    decoder, _, discards = fake_decoder()
-    assert decoder.decode(unit(is_corrupt=True)) == []
-    assert discards == ["corrupt"]
-
-
 def test_a_picture_marked_as_corrupt_by_the_decoder_is_discarded_as_incomplete() -> None:
     decoder, _, discards = fake_decoder()
     assert decoder.decode(unit(half_decoded=True)) == []
@@ -111,12 +105,6 @@ def test_reordered_pictures_come_out_in_order_each_with_its_own_times() -> None:
     assert set(steps.tolist()) == {40_000}
     arrival_of = {one.times.pts_us: one.times.arrival_ns for one in units}
     assert all(picture.times.arrival_ns == arrival_of[picture.pts_us] for picture in decoded)
-
-
-def test_decoding_in_the_camera_thread_adds_no_delay() -> None:
-    codec, packets = encoded(frames=12, bframes=0)
-    decoder = Decoder(codec, Discards())
-    assert [len(decoder.decode(one)) for one in units_of(packets)][2:] == [1] * 10
 
 
 def test_invalid_data_affects_nothing_after_the_next_keyframe() -> None:

@@ -19,7 +19,7 @@ from stream.sources.demuxed.file import file_transport
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from support.engines.film_models import make_film
-from support.waiting import PATIENCE_S, wait_until
+from support.waiting import PATIENCE_S
 from telemetry.observer import Observer
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="tells what happens without a GPU")
@@ -62,29 +62,6 @@ def test_without_nvdec_a_video_is_decoded_in_software_and_the_reason_counted_and
     assert any("in software" in message for message in caplog.messages)
 
 
-@pytest.mark.parametrize("choice", ["auto", "software"])
-def test_software_decoding_is_no_fallback_if_nvdec_is_not_required(tmp_path: Path, choice: str) -> None:
-    frames, fallbacks, said = played(make_film(tmp_path / "film.mp4", 3), decoder=choice)
-    assert frames == 3 and fallbacks == []
-    assert [status.message for status in said if status.state == "live"] == ["live"]
-
-
-def test_reconnections_report_the_fallback_once_and_count_it_each_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(nvdec, "missing", lambda: "nvdec_no_device")
-    config = CameraConfig(id="cam", source=str(make_film(tmp_path / "film.mp4", 2)), pace="loop", decoder="nvdec")  # pyright: ignore
-    told = Told()
-    reader = CameraReader(
-        config, FrameRing("cam", 8), lambda source, wanted: SlotFormat("planes", source, source), told, lambda _: None
-    )
-    reader.start()
-    wait_until(lambda: len(told.fallbacks) >= 3)
-    reader.stop()
-    assert reader.join(PATIENCE_S)
-    assert sum("decoded in software" in message and "live" not in message for message in caplog.messages) == 1
-
-
 @no_gpu
 def test_without_a_gpu_no_accelerator_is_passed_because_ffmpeg_would_fail_to_open(tmp_path: Path) -> None:
     path = make_film(tmp_path / "film.mp4", 1)
@@ -92,19 +69,6 @@ def test_without_a_gpu_no_accelerator_is_passed_because_ffmpeg_would_fail_to_ope
         av.open(str(path), hwaccel=HWAccel("cuda", allow_software_fallback=True))
     assert nvdec.missing() == "nvdec_no_device"
     assert nvdec.hardware("nvdec") is None and nvdec.hardware("auto") is None
-
-
-def test_ffmpeg_without_cuda_has_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvdec, "hwdevices_available", lambda: ["vaapi"])
-    assert nvdec.missing() == "nvdec_not_built"
-
-
-def test_a_codec_that_nvdec_does_not_support_has_its_own_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvdec, "missing", lambda: None)
-    assert nvdec.fallback("nvdec", in_hardware=False) == "nvdec_codec"
-    assert nvdec.fallback("nvdec", in_hardware=True) is None
-    assert nvdec.fallback("auto", in_hardware=False) is None
-    assert nvdec.hardware("software") is None and nvdec.hardware("auto") is not None
 
 
 @pytest.mark.gpu

@@ -9,10 +9,9 @@ import av
 import pytest
 from av.video.codeccontext import VideoCodecContext
 
-from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.decoder import Decoder
-from stream.sources.decoding.picture_limit import SETTLED_AFTER, PictureLimit, ring_bytes
+from stream.sources.decoding.picture_limit import SETTLED_AFTER, PictureLimit
 from stream.sources.decoding.picture_memory import SHARE, PictureMemory
 from stream.sources.errors import NoMemoryError, PictureTooLargeError
 from stream.sources.transport import AccessUnit, UnitTimes
@@ -70,13 +69,6 @@ def test_ffmpegs_own_limit_holds_before_the_first_picture_is_decoded(tmp_path: P
         decoder.decode(next(iter(units(clip))))
 
 
-def test_a_size_that_the_container_names_is_refused_at_the_opening() -> None:
-    codec = fresh("rawvideo")
-    codec.width, codec.height, codec.pix_fmt = 1280, 720, "yuv420p"
-    with pytest.raises(PictureTooLargeError, match="1280x720"):
-        Decoder(codec, pytest.fail, PictureLimit(config(max_picture="640x480"), memory=plenty()))
-
-
 def test_pictures_without_memory_for_decoder_and_ring_are_refused_with_the_figures(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.ts", frames=1, size=(1280, 720))
     limit = PictureLimit(config(), lambda size: 8 * size[0] * size[1] * 3 // 2, PictureMemory(lambda: 10 * MIB))
@@ -107,13 +99,3 @@ def test_a_grant_counts_until_decoder_and_ring_hold_the_memory(tmp_path: Path) -
         decoder.decode(unit)
         room.append(memory.grant(60 * MIB)[0] is not None)
     assert not room[0] and room[-1]
-
-
-def test_unknown_memory_refuses_nothing() -> None:
-    assert PictureMemory(lambda: None).grant(1 << 50)[0] is not None
-
-
-def test_memory_that_the_ring_holds_already_is_not_needed_again() -> None:
-    planes = SlotFormat("planes", (64, 48), (64, 48))
-    assert ring_bytes(planes, 8, 0) == 8 * 64 * 48 * 3 // 2
-    assert ring_bytes(planes, 8, 1 << 20) == 0

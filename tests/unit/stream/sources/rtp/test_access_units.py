@@ -87,16 +87,6 @@ def test_slices_after_a_marker_prove_markers_wrong_and_the_returned_picture_brok
     assert receiving.units[4].data == annex_b(two_slices(4, codec))
 
 
-@pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_a_marker_in_the_middle_of_a_fragmented_slice_closes_nothing(codec: Codec) -> None:
-    receiving, packetiser = begun(codec)
-    packetiser.markers = "all"
-    receiving.add(packetiser.picture(two_slices(2, codec), 2))
-    receiving.add(packetiser.picture(two_slices(3, codec), 3))
-    assert [unit.data for unit in receiving.units[2:]] == [annex_b(two_slices(2, codec))]
-    assert receiving.access_units.closes_on == "timestamp"
-
-
 @pytest.mark.parametrize("markers", ["last", "none"])
 def test_two_pictures_with_one_timestamp_are_two_units(markers: Markers) -> None:
     receiving, packetiser = begun()
@@ -143,13 +133,6 @@ def test_parameters_are_those_of_the_description_until_the_stream_contains_its_o
     receiving.add(Packetiser(codec).packets(coded[:9]))
     assert access_units.parameters.width == 128
     assert access_units.parameter_sets == annex_b(nal for nal in coded[0].nals if nal_type(codec, nal) in (7, 8))
-
-
-def test_a_keyframe_without_parameter_sets_is_not_returned_before_they_arrive() -> None:
-    receiving, packetiser = Receiving("h264"), Packetiser("h264", mtu=100)
-    for number in range(3):
-        receiving.add(packetiser.picture(two_slices(number), number))
-    assert not receiving.units and set(receiving.discarded) == {"awaiting_keyframe"}
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])

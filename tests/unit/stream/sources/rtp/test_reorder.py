@@ -66,27 +66,6 @@ def test_a_missing_packet_is_given_up_after_a_limited_time() -> None:
     assert 0 < len(pictures) < len(decoded(NAME))
 
 
-def test_without_reordering_a_gap_is_a_loss_at_once() -> None:
-    packets = sent()
-    receiving = Receiving("h264")
-    receiving.add([*packets[:50], *packets[51:]])
-    assert not receiving.access_units.waits
-    assert "incomplete" in receiving.discarded
-    assert receiving.access_units.statistics.lost == 1
-
-
-def test_each_of_two_gaps_has_its_own_time_limit() -> None:
-    packets = sent()
-    receiving = Receiving("h264", reorder=True)
-    receiving.add([*packets[:40], *packets[41:50]])
-    receiving.pass_ms(GIVE_UP_MS // 2)
-    receiving.add(packets[51:60])
-    receiving.pass_ms(GIVE_UP_MS // 2 + 1)
-    assert receiving.access_units.waits
-    receiving.add(packets[50:51])
-    assert not receiving.access_units.waits
-
-
 def test_held_packets_and_bytes_stay_within_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     held = ReorderBuffer()
     for number in range(MAX_PACKETS):
@@ -183,11 +162,3 @@ def test_any_packets_raise_only_our_errors_and_stay_within_the_limits(
         assert len(access_units._buffer.data) <= total + 5 * len(access_units._buffer.nals)
         assert len(access_units._held) <= GIVE_UP_MS + 2
     assert set(discarded) <= {"incomplete", "awaiting_keyframe"}
-
-
-@given(st.sets(st.integers(0, 3000), min_size=1, max_size=200), st.integers(0, 0xFFFF))
-def test_the_next_packet_is_found_among_few_and_many(ahead: set[int], expected: int) -> None:
-    held = ReorderBuffer()
-    for step in ahead:
-        held.hold((expected + step) & 0xFFFF, memoryview(b"x"), 0)
-    assert held.first_from(expected) == (expected + min(ahead)) & 0xFFFF

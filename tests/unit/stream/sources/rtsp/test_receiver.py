@@ -89,20 +89,3 @@ def test_pictures_of_another_sender_are_not_dated_by_the_reports_of_the_one_befo
     received.receiver.report(report(7, 0), ended_ns)
     received.take(replace(again, first_sequence=first.first_sequence + 5000), ended_ns + SECOND // 25)
     assert all(unit.times.sender_utc_us is not None for unit in received.units())
-
-
-def test_units_received_with_a_discarded_picture_are_not_delivered(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    packets = [memoryview(packet.data) for packet in StreamPacketiser().packets(STREAM)]
-    late, received, counted = 40, Received(), Received()
-    for packet in packets[:late]:
-        received.receiver.packet(packet, 0)
-        counted.receiver.packet(packet, 0)
-    before = len(counted.units())
-    monkeypatch.setattr("stream.sources.handover.MAX_UNITS", before)
-    for packet in packets[late + 1 :]:
-        received.receiver.packet(packet, 0)  # held back for the one that is late
-    received.receiver.packet(packets[late], 0)
-    assert set(received.discarded) == {"overrun"} and len(received.discarded) > before + 1
-    assert received.units() == []

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 
-import pytest
-
-from stream.sources.rtsp import udp_sockets
 from stream.sources.rtsp.udp_sockets import UdpSockets
 from support.waiting import until
 
@@ -31,15 +28,3 @@ async def received(packets: dict[str, list[bytes]], expected: set[str]) -> tuple
 def test_packets_of_other_hosts_are_ignored_before_and_after_those_of_the_server() -> None:
     packets = {"127.0.0.2": [b"other"], "127.0.0.1": [b"one", b"two"], "127.0.0.3": [b"another"]}
     assert asyncio.run(received(packets, {"::ffff:127.0.0.1"})) == ([b"one", b"two"], 2)
-
-
-def test_the_server_s_address_is_parsed_once_and_not_for_each_packet(monkeypatch: pytest.MonkeyPatch) -> None:
-    parse, parsed = udp_sockets._normalized, list[str]()
-
-    def counted(host: str) -> str:
-        parsed.append(host)
-        return parse(host)
-
-    monkeypatch.setattr(udp_sockets, "_normalized", counted)
-    assert asyncio.run(received({"127.0.0.1": [b"packet"] * 20}, {"127.0.0.1"})) == ([b"packet"] * 20, 0)
-    assert len(parsed) == 2  # as expected, and as the first packet's sender

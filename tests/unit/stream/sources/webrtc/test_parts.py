@@ -96,14 +96,6 @@ def test_the_senders_time_is_known_from_its_first_plausible_report_on() -> None:
     assert clock.sender_utc_us(1_000_000) == utc_s * 1_000_000 + 9_000_000
 
 
-def test_a_report_before_the_first_picture_dates_it() -> None:
-    clock = RtpClock()
-    utc_s = 1_800_000_000
-    clock.report((utc_s + NTP_TO_UNIX_S) << 32, 0xFFFFFFFF - 89_999)  # a second before the timestamps wrap
-    assert clock.pts_us(90_000) == 0
-    assert clock.sender_utc_us(0) == (utc_s + 2) * 1_000_000
-
-
 def test_reports_from_before_a_timestamp_jump_do_not_date_later_pictures() -> None:
     clock = RtpClock()
     ntp, second = (1_800_000_000 + NTP_TO_UNIX_S) << 32, 1_000_000_000
@@ -119,17 +111,6 @@ def test_reports_from_before_a_timestamp_jump_do_not_date_later_pictures() -> No
     assert clock.sender_utc_us(clock.pts_us(back, 13 * second)) == 1_800_000_013 * 1_000_000
     clock.forget_reports()
     assert clock.sender_utc_us(clock.pts_us(back + 3600, 13 * second)) is None
-
-
-def test_a_report_with_unrelated_timestamps_dates_no_picture() -> None:
-    clock = RtpClock()
-    ntp = (1_800_000_000 + NTP_TO_UNIX_S) << 32
-    clock.report(ntp, 0)
-    assert clock.sender_utc_us(clock.pts_us(10**9)) is None
-    clock.report(ntp, 0)
-    assert clock.sender_utc_us(clock.pts_us(10**9 + 3600)) is None
-    clock.report(ntp, 10**9)
-    assert clock.sender_utc_us(clock.pts_us(10**9)) == 1_800_000_000 * 1_000_000
 
 
 @given(st.integers(-300, 300), st.integers(1, 30))
@@ -163,9 +144,3 @@ def test_a_gateway_address_is_parsed(address: str, asked: str, authorization: st
     assert where.headers(asked) == ({"Authorization": authorization} if authorization else {})
     assert where.headers("http://elsewhere/x") == {}
     assert authorization == "" or authorization not in repr(where)
-
-
-@pytest.mark.parametrize("address", ["whep+http://", "whep+http:///x", "whep+http://h:99999/", "whep+http://a%0a@h/"])
-def test_an_invalid_gateway_address_is_rejected(address: str) -> None:
-    with pytest.raises(ValueError):
-        parse_gateway(address)

@@ -6,7 +6,7 @@ import pytest
 
 from stream.sources.rtp.packets import UnsupportedStreamError, payload_range
 from support.rtp.nal_units import Codec, annex_b
-from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
+from support.rtp.packetiser import Packetiser
 from support.rtp.rtp_streams import Receiving, begun, sets_of, stream, two_slices
 
 
@@ -83,21 +83,6 @@ def test_a_malformed_payload_breaks_its_picture_and_what_refers_to_it(codec: Cod
     assert [unit.restart for unit in receiving.units] == [True, False, True]
 
 
-@pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_a_fragmented_slice_that_is_not_ended_breaks_its_picture(codec: Codec) -> None:
-    for follow in (True, False):
-        receiving, packetiser = begun(codec)
-        first, second = two_slices(2, codec)
-        unended = packetiser.picture([first], 2)[:-1]
-        packetiser.sequence -= 1
-        receiving.add(unended)
-        if follow:
-            receiving.add(packetiser.picture([second], 2))
-        receiving.add(packetiser.picture(two_slices(3, codec), 3))
-        assert receiving.discarded == ["incomplete"]
-        assert [unit.restart for unit in receiving.units] == [True, False, True]
-
-
 @pytest.mark.parametrize(
     ("flags", "header"),
     [
@@ -126,17 +111,6 @@ def test_padding_is_removed_and_packets_of_only_padding_count_as_received() -> N
         receiving.add([packetiser.packet(b"", picture.timestamp, marked=False)])
     assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
     assert receiving.access_units.statistics.lost == 0
-
-
-def test_other_payload_types_versions_and_stubs_are_ignored() -> None:
-    codec, coded = stream("h264 slices")
-    receiving, packetiser = Receiving(codec), Packetiser(codec)
-    other = Packetiser(codec, payload_type=PAYLOAD_TYPE + 1, ssrc=9)
-    for picture in coded:
-        receiving.add(other.packets([picture]))
-        receiving.add([b"", b"\x80", bytes(12), b"\x80\xc8\0\6" + bytes(24)])
-        receiving.add(packetiser.packets([picture]))
-    assert [unit.data for unit in receiving.units] == [annex_b(picture.nals) for picture in coded]
 
 
 def test_a_header_that_announces_more_than_the_packet_contains_leaves_no_payload() -> None:

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.sources.rtp.codecs import h264_syntax
-from stream.sources.rtp.codecs.bits import BitReader, MalformedError
 from stream.sources.rtp.codecs.parameter_sets import ParameterSets
 from support.rtp.bit_writer import BitWriter
 from support.rtp.coded_pictures import Decoding, encode
@@ -116,12 +115,6 @@ def test_reordering_comes_from_the_vui_or_from_profile_and_order_type(sequence: 
     assert h264_syntax.sequence_parameters(sequence)[1].reorder == reorder
 
 
-def test_a_truncated_vui_is_read_as_far_as_it_goes() -> None:
-    usability = BitWriter().flags(0, 0, 1).fixed(5, 3).flags(1)
-    video = h264_syntax.sequence_parameters(h264_sequence(usability=usability))[1]
-    assert (video.pixel_format, video.reorder) == ("yuvj420p", None)
-
-
 @given(st.binary(max_size=60))
 def test_any_bytes_as_a_parameter_set_give_parameters_or_none(raw: bytes) -> None:
     for codec, headers in (("h264", (b"\x67", b"\x68")), ("h265", (b"\x40\x01", b"\x42\x01", b"\x44\x01"))):
@@ -129,15 +122,6 @@ def test_any_bytes_as_a_parameter_set_give_parameters_or_none(raw: bytes) -> Non
         sets = ParameterSets(codec, [header + raw for header in headers])
         video = sets.video
         assert video is None or (video.width > 0 and video.height > 0)
-
-
-def test_a_code_that_is_too_long_and_bits_that_end_are_malformed() -> None:
-    with pytest.raises(MalformedError):
-        BitReader(b"\0\0\0\0\1\0").unsigned()
-    with pytest.raises(MalformedError):
-        BitReader(b"\x80").bits(9)
-    with pytest.raises(MalformedError):
-        BitReader(b"").unsigned()
 
 
 def test_the_latest_of_each_number_is_kept_in_the_order_that_decoders_need() -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stream.sources.rtsp.protocol.authentication import Credentials, parse_challenges
 
@@ -77,22 +75,6 @@ def test_a_digest_without_qop_is_answered_by_rfc_2069() -> None:
     assert "qop" not in answer and "nc=" not in answer and "cnonce" not in answer and "algorithm" not in answer
 
 
-def test_a_session_secret_contains_both_nonces() -> None:
-    challenge = RFC_2617.replace("Digest", "Digest algorithm=MD5-sess,")
-    answer = answered(challenge)
-    # md5(md5(md5(user:realm:password):nonce:cnonce):nonce:00000001:cnonce:auth:md5(GET:/dir/index.html))
-    assert said(answer, "response") == "8e3825c57e897f5a0dec6c2d4e5059d0"
-    assert said(answer, "algorithm") == "MD5-sess"
-
-
-def test_requests_are_counted_per_nonce() -> None:
-    credentials = Credentials("u", "p")
-    for _ in range(2):
-        assert credentials.challenged([RFC_2617])
-        counts = [said(credentials.authorization("OPTIONS", "*") or "", "nc") for _ in range(3)]
-        assert counts == ["00000001", "00000002", "00000003"]
-
-
 def test_no_credentials_are_sent_before_the_first_challenge() -> None:
     assert Credentials("u", "p").authorization("OPTIONS", "*") is None
 
@@ -162,12 +144,6 @@ def test_the_password_itself_is_never_sent_if_only_digests_are_allowed() -> None
     assert credentials.challenged(['Digest realm="x", nonce="a"'])
 
 
-def test_quotes_commas_and_other_bytes_in_a_realm_are_preserved() -> None:
-    realm = r"a \"quoted\", b=c, \\back " + "中文".encode("gbk").decode("latin-1")
-    answer = answered(f'Digest realm="{realm}", nonce="n"')
-    assert f'realm="{realm}"' in answer
-
-
 @pytest.mark.parametrize(
     ("text", "stale"), [("stale=true", True), ('stale="TRUE"', True), ("stale=false", False), ("", False)]
 )
@@ -175,10 +151,3 @@ def test_a_stale_nonce_is_distinguished_from_a_rejection(text: str, stale: bool)
     credentials = Credentials("u", "p")
     assert credentials.challenged([f'Digest realm="x", nonce="n", {text}'])
     assert credentials.stale is stale
-
-
-@given(st.lists(st.text(alphabet=st.characters(max_codepoint=255)) | st.text(alphabet='Digest Bac,="\\nocrealm')))
-def test_any_challenge_is_answered_in_one_line_or_not_at_all(lines: list[str]) -> None:
-    credentials = Credentials("u", "p")
-    if credentials.challenged(lines):
-        (credentials.authorization("DESCRIBE", "rtsp://cam/") or "").encode("latin-1")

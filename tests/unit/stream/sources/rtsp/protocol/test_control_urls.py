@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stream.sources.rtsp.protocol.control_urls import base_of, control_urls
 from stream.sources.rtsp.protocol.messages import Headers
@@ -91,17 +89,3 @@ def test_urls_are_joined_as_players_join_them(
 )
 def test_the_url_by_the_standard_comes_second(base: str, control: str | None, second: list[str]) -> None:
     assert control_urls(base, None, control)[1][1:] == second
-
-
-@given(st.text(), st.text() | st.none(), st.text() | st.none())
-def test_headers_built_from_any_server_text_can_be_sent(
-    base: str, session_control: str | None, control: str | None
-) -> None:
-    header = base.encode().decode("latin-1")
-    for prefix in ("", "rtsp://", "rtsp://cam/", "/"):
-        found = base_of(REQUEST, Headers([("Content-Base", prefix + header)]))
-        aggregate, media = control_urls(found, session_control, prefix + (control or ""))
-        for url in (found, aggregate, *media):
-            assert url.isascii()
-            assert url.startswith("rtsp")
-            assert not set(url) & set(" \r\n")

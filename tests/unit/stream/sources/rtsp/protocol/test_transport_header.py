@@ -1,13 +1,7 @@
 from __future__ import annotations
 
-import contextlib
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from stream.sources.rtp.packets import UnsupportedStreamError
-from stream.sources.rtsp.protocol.errors import LowerTransportError, SessionError
 from stream.sources.rtsp.protocol.transport_header import (
     InterleavedDelivery,
     RtpInfo,
@@ -44,19 +38,6 @@ def test_channels_are_as_answered_or_else_as_asked_for(transport: str | None, de
 
 
 @pytest.mark.parametrize(
-    "transport",
-    [
-        "RTP/AVP;unicast;client_port=5000-5001;server_port=6000-6001",
-        "RTP/AVP/UDP;unicast",
-        "RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=1",
-    ],
-)
-def test_datagrams_in_place_of_channels_are_refused(transport: str) -> None:
-    with pytest.raises(LowerTransportError):
-        parse_interleaved_delivery(transport, (0, 1))
-
-
-@pytest.mark.parametrize(
     ("transport", "delivery"),
     [
         (
@@ -75,15 +56,6 @@ def test_datagrams_in_place_of_channels_are_refused(transport: str) -> None:
 )
 def test_ports_of_the_server_are_as_answered_or_unknown(transport: str | None, delivery: UdpDelivery) -> None:
     assert parse_udp_delivery(transport) == delivery
-
-
-def test_multicast_and_channels_in_place_of_datagrams_are_refused() -> None:
-    with pytest.raises(UnsupportedStreamError) as raised:
-        parse_udp_delivery("RTP/AVP;multicast;destination=239.0.0.1;port=5000-5001;ttl=1")
-    assert raised.value.reason == "multicast"
-    for transport in ("RTP/AVP/TCP;unicast;interleaved=0-1", "RTP/AVP/TCP;unicast", "RTP/AVP;interleaved=0-1"):
-        with pytest.raises(LowerTransportError):
-            parse_udp_delivery(transport)
 
 
 @pytest.mark.parametrize(
@@ -108,17 +80,3 @@ def test_multicast_and_channels_in_place_of_datagrams_are_refused() -> None:
 )
 def test_the_first_packet_is_as_announced_if_valid(value: str | None, info: RtpInfo | None) -> None:
     assert parse_rtp_info(value, MEDIA) == info
-
-
-@given(st.text() | st.text(alphabet="RTP/AVP;,=unicast0123456789-source"), st.integers(0, 10**6), st.integers(0, 10**6))
-def test_fields_read_from_any_response_are_usable(text: str, first: int, second: int) -> None:
-    for end in (text, f"interleaved={first}{text}", f"server_port={first}-{second};{text}", f"ssrc={first};{text}"):
-        value = "RTP/AVP;" + end
-        parse_rtp_info("url=" + end, MEDIA)
-        with contextlib.suppress(SessionError, UnsupportedStreamError):
-            channels = parse_interleaved_delivery(value, (0, 1))
-            bytes((channels.rtp_channel, channels.rtcp_channel))
-        with contextlib.suppress(SessionError, UnsupportedStreamError):
-            ports = parse_udp_delivery(value)
-            assert all(port is None or 0 < port < 1 << 16 for port in (ports.rtp_port, ports.rtcp_port))
-            assert ports.ssrc is None or 0 <= ports.ssrc < 1 << 32
