@@ -27,7 +27,6 @@ from training.synthetic.rendering.staging import Stage, contacts, draw_stage, mo
 from training.synthetic.sequences.scenes import draw_scene
 
 Array = NDArray[np.float64]
-Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
 
 RATE = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -16,8 +15,6 @@ from fleet.agent.detached_process import DetachedProcess
 from fleet.agent.keeper import Ended, Keeper, described
 from fleet.agent.last_error import last_error, size_of
 from fleet.agent.program import partstream, without_ray
-
-logger = logging.getLogger(__name__)
 
 Tell = Callable[[str, str], Awaitable[None]]
 """Tells the coordinator that a run of an engine was started. It raises nothing."""

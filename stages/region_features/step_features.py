@@ -44,10 +44,6 @@ class StepBoxes(NamedTuple):
     """[n]; the whole frame is used for people without an object."""
 
 
-OBJECT_REGIONS = 1
-"""A person's object, or the whole frame, for all parts (`object_regions_of`)."""
-
-
 def object_regions_of(parts: int) -> tuple[int, ...]:
     """Return `NetworkConfig.object_regions` for networks that use these features."""
     return (0,) * parts

@@ -5,7 +5,6 @@ The inference thread publishes, the event loop reads and acknowledges. A lock ke
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -16,8 +15,6 @@ from msgspec.structs import force_setattr, replace
 from stream.alerts.open_alerts_file import OpenAlertsFile
 from stream.results import Alert
 from stream.rules.alerts import ClearReason
-
-logger = logging.getLogger(__name__)
 
 MOST_CLOSED = 500
 """Alerts that are cleared and still listed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,8 +16,6 @@ from stream.rules.evaluator import Evaluator
 from stream.rules.seen import Seen
 from stream.rules.signals import signals_of
 from stream.settings.zones import ZoneConfig
-
-logger = logging.getLogger(__name__)
 
 SILENT_S = 10.0
 """Time without a result after which open alerts are cleared. The evaluator needs the next result for that."""

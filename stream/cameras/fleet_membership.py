@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 
@@ -19,8 +18,6 @@ from stream.membership.protocol import CameraReport, EngineReport
 from stream.messaging.publisher import Publisher
 from stream.results import EngineAddress
 from stream.settings.fleet import FleetSettings
-
-logger = logging.getLogger(__name__)
 
 LEAVE_WITHIN_S = 1.0
 """Longest time that an engine which is stopped goes on, so that other engines have its cameras first."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -25,8 +24,6 @@ from stream.live.unit_queue import QueueClosedError, UnitQueue
 from stream.sources.webrtc.connection import Connection
 from stream.sources.webrtc.end_reason import EndReason
 from stream.sources.webrtc.ice_servers import IceServers
-
-logger = logging.getLogger(__name__)
 
 CONNECT_WITHIN_S = 10.0
 SDP_NAMES = {"h264": "H264", "vp8": "VP8"}

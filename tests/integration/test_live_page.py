@@ -27,7 +27,6 @@ from support.webrtc.chromium import BrowserError, Page
 from support.webrtc.live_page import shown, tile
 
 SOURCE = "pattern:640x360@12.5"
-PHONE = (390, 844)
 
 WATCH = """
 new Promise(resolve => {

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ring_buffers.frames import Lease
-from stages.free_model import FreeModel
-from stages.types import FrameAnalysis
 from stream import results
 from stream.engine import Engine
 from support.engines.controlled_engine import Client
 from support.engines.eased_model import EasedModel
 from support.engines.running_engine import configured, frames_of, messages_until, pattern
-from support.slow_work import slow_work
 from support.waiting import until
 
 DETECTION_S = 0.1
@@ -85,14 +80,6 @@ async def test_with_overload_drop_frames_are_dropped_and_the_model_is_never_ease
         await until(lambda: engine.stats().load == results.Load(0, 0, True, None, None))
         await until(lambda: engine.stats().cameras[0].dropped)
         assert model.calls == []
-
-
-class Slow(FreeModel):
-    """Cannot be eased."""
-
-    def process(self, frames: Sequence[Lease]) -> list[FrameAnalysis]:
-        slow_work(DETECTION_S)
-        return super().process(frames)
 
 
 async def test_sources_that_wait_for_the_engine_never_ease_the_model_and_are_spared_when_others_do() -> None:

@@ -18,8 +18,6 @@ from support.engines.recording_engine import pictures
 from support.engines.small_clips import REORDERED_H264, make_clip
 
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=20:bframes=3"}
-OFFSET_US = 7
-"""Media time differs from the stream's time."""
 
 
 def write(path: Path, units: list[HeldUnit], reorder: int) -> ClipFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
@@ -149,15 +150,22 @@ def assert_results_complete(seen: Sequence[results.Frame]) -> None:
     assert all(message.trace_id for message in seen)
 
 
-async def assert_engine_unaffected(caplog: pytest.LogCaptureFixture, reason: str) -> str:
-    """Check that the engine publishes all results, and logs the error once; return the metrics page."""
-    with caplog.at_level("INFO"):
-        seen, page = await run_engine(1.0, frames=60)
+async def test_an_unreachable_collector_costs_no_frame_and_its_key_is_not_logged(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}/?key=hunter2")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
+        with caplog.at_level("INFO"):
+            seen, page = await run_engine(1.0, frames=60)
     assert_results_complete(seen)
     warnings = [record.getMessage() for record in caplog.records if "traces cannot be sent" in record.getMessage()]
-    assert len(warnings) == 1 and reason in warnings[0]
+    assert len(warnings) == 1 and "refused" in warnings[0]
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]
-    return page
+    assert value(page, 'trace_spans_lost_total{reason="refused"}') > 0
+    assert value(page, "trace_spans_exported_total") == 0
+    assert "hunter2" not in caplog.text
 
 
 async def test_a_slow_collector_costs_no_frame_and_bounded_memory(

@@ -17,8 +17,6 @@ from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
 
 FRAMES = 24
-STAGES = ("tracking", "geometry", "part_relevance", "part_states", "language_priors", "part_graph", "action_lstm")
-"""Stages of the profile `edge` after `detection`, in their order."""
 
 
 def footage(pipeline: Pipeline) -> list[Lease]:

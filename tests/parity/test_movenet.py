@@ -14,7 +14,6 @@ from support.models.reference_frames import CASES, Case, picture
 from support.repository import REPOSITORY
 
 REFERENCE = json.loads((REPOSITORY / "tests" / "fixtures" / "movenet_reference.json").read_text())["results"]
-BY_NAME = {case.name: case for case in CASES}
 
 
 @pytest.fixture(scope="module", autouse=True)

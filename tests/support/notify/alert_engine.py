@@ -25,8 +25,6 @@ from support.notify.fed_alerts import alert, stats
 from support.ports import reserved_port
 from telemetry.observer import Observer
 
-STATS_S = 0.05
-
 
 class AlertEngine:
     """Publishes statistics, and the alerts of cameras. It may be restarted at the same address.

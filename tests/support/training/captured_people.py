@@ -56,13 +56,6 @@ def punching(frames: int, side: str = "r") -> np.ndarray:
     return joints
 
 
-def hopping(frames: int) -> np.ndarray:
-    """Return a person who jumps once a second, and stands in between."""
-    joints = standing(frames)
-    joints[..., 2] += 0.3 * np.maximum(np.sin(2 * np.pi * np.arange(frames) / FPS), 0)[:, None]
-    return joints
-
-
 def walking(frames: int, speed: float = 1.2) -> np.ndarray:
     """Return a person who walks along +x at `speed` in metres per second, with legs that swing once a second."""
     joints = standing(frames)

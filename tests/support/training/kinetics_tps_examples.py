@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -100,12 +99,6 @@ def put_dataset(root: Path, videos: list[Video], lists: Lists = LISTS) -> None:
         write_annotations(root, video)
     write_lists(root, lists)
     write_frame_list(root, "train", {video.name: video.facts.frames for video in videos})
-
-
-def copy_of(root: Path, to: Path) -> Path:
-    """Copy a data set, for tests that damage it."""
-    shutil.copytree(root, to)
-    return to
 
 
 @st.composite

@@ -89,18 +89,6 @@ def iou(a: Any, b: Any) -> Any:
     return shared / (area_a + area_b - shared)
 
 
-def area(psc_of: dict[str, float], right: dict[str, bool]) -> float:
-    """Return the area, threshold by threshold."""
-    total = 0.0
-    for step in range(1, 10_000):
-        passed = 0
-        for video, value in psc_of.items():
-            if right[video] and value >= step / 10_000:
-                passed += 1
-        total += (1.0 / 10_000) * (passed / len(psc_of))
-    return total
-
-
 def closed_form(psc_of: dict[str, float], right: dict[str, bool]) -> float:
     """Return the area from the thresholds that each video of the correct class reaches."""
     reached = 0

@@ -18,7 +18,6 @@ from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors, unseen_regions
 from training.synthetic.sequences.generator import Batch, Generator
 
-Array = NDArray[np.float64]
 _AT_ONCE = 100
 
 

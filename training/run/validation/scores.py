@@ -15,7 +15,6 @@ from stages.heads.action_lstm import ActionLSTM
 from stages.heads.hierarchical_scores import HierarchicalScores
 from stages.heads.network import ActionNetwork
 
-Array = NDArray[np.float64]
 BINS = 15
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
 """Range of temperatures."""

@@ -7,11 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from training.sources.formats.body import JOINT, LEGS, FormatError, Points, Recording, exchanged
-
-Array = NDArray[np.float64]
 
 FPS = 30.0
 Unit = Literal["auto", "m", "cm", "mm", "inch"]

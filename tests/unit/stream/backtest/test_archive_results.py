@@ -265,10 +265,6 @@ def test_a_folder_that_is_no_archive_and_a_damaged_file_are_named(tmp_path: Path
         read_archives([archive], EVERY, ())
 
 
-def results(path: Path, frames: Sequence[Frame]) -> ResultsFiles:
-    return ResultsFiles([write_results(path, frames)], EVERY)
-
-
 def test_results_files_are_read_in_order_and_a_cut_off_last_line_is_ignored(tmp_path: Path) -> None:
     path = write_results(tmp_path / "a.jsonl", [frame(seq, [person(seq + 1)]) for seq in (1, 0, 2, 2)])
     path.write_bytes(path.read_bytes() + b'\n{"schema":"partstream.fr')

@@ -10,7 +10,6 @@ from stream.rules.hours import Hours
 from stream.settings.hours import HoursConfig
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
-ZONES = (BERLIN, NEW_YORK, LORD_HOWE, "Asia/Kolkata", "Etc/UTC", "Pacific/Apia")
 
 
 def hours(begin: str, end: str, **more: Any) -> HoursConfig:

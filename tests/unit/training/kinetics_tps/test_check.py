@@ -51,11 +51,6 @@ def rename(path: Path, name: bytes | str) -> None:
     path.rename(path.parent / os.fsdecode(name))
 
 
-def empty(path: Path) -> None:
-    shutil.rmtree(path)
-    path.mkdir()
-
-
 A1, F4 = "train_videos/lunge/a1.mp4", "train_annotations/lunge/a1/img_00004.json"
 A1_FRAMES, FLIST = "train_annotations/lunge/a1", "list/video_train_flist.csv"
 MISSING_A1 = {("missing-video", FLIST), ("annotations-without-video", A1_FRAMES)}
