@@ -15,6 +15,7 @@ import os
 import resource
 import struct
 import sys
+import time
 from typing import Any
 
 import av
@@ -27,8 +28,9 @@ HEAD = struct.Struct("<IB")
 """Of a record: its length without this, and its kind."""
 ABOUT, PACKET = range(2)
 """Kinds of records: JSON about the stream or an error, and a packet: `TIMES`, then its data."""
-TIMES = struct.Struct("<qqqqB")
-"""Times of presentation and decoding, duration, time by the camera's clock (all µs, `NONE` if unknown), keyframe."""
+TIMES = struct.Struct("<qqqqqB")
+"""Arrival (monotonic, ns); times of presentation and decoding, duration, time by the camera's clock (all µs, `NONE` if
+unknown); keyframe."""
 NONE = -(1 << 63)
 _PRODUCER_TIME = struct.Struct("<q")
 
@@ -62,11 +64,12 @@ def _read(container: InputContainer) -> None:
     _write_json(_described(video))
     us_per_tick = float((video.time_base or 0) * 1_000_000)
     for packet in container.demux(video):
+        arrival_ns = time.monotonic_ns()
         if not packet.size:
             return
         pts_us, dts_us = (NONE if at is None else round(at * us_per_tick) for at in (packet.pts, packet.dts))
         duration_us = round((packet.duration or 0) * us_per_tick)
-        times = TIMES.pack(pts_us, dts_us, duration_us, _sender_us(packet), packet.is_keyframe)
+        times = TIMES.pack(arrival_ns, pts_us, dts_us, duration_us, _sender_us(packet), packet.is_keyframe)
         _write(PACKET, times + bytes(packet))
 
 

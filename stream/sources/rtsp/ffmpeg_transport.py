@@ -5,7 +5,6 @@ FFmpeg's parser holds each access unit back until the next one begins: one frame
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import select
@@ -79,6 +78,7 @@ class FfmpegRtspTransport(Transport):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C is for the engine, which ends it
             )
             assert child.stdin is not None
             with child.stdin as to_child:
@@ -123,8 +123,7 @@ class FfmpegRtspTransport(Transport):
         kind, content = record
         if kind == ABOUT:
             raise self._error(json.loads(content), None)
-        arrival_ns = time.monotonic_ns()
-        pts_us, dts_us, duration_us, sender_us, is_keyframe = TIMES.unpack_from(content)
+        arrival_ns, pts_us, dts_us, duration_us, sender_us, is_keyframe = TIMES.unpack_from(content)
         packet = av.Packet(content[TIMES.size :])
         packet.time_base = MICROSECOND
         packet.is_keyframe = bool(is_keyframe)
@@ -158,13 +157,14 @@ class FfmpegRtspTransport(Transport):
                     del self._received[:end]
                     return kind, content
             descriptor = self._child.stdout.fileno()
-            if not select.select([descriptor], [], [], max(0.0, until_s - time.monotonic()))[0]:
+            poll = select.poll()  # unlike select(), for descriptors above 1023 too
+            poll.register(descriptor, select.POLLIN)
+            if not poll.poll(max(0.0, until_s - time.monotonic()) * 1000):
                 return None
-            with contextlib.suppress(InterruptedError):
-                data = os.read(descriptor, 1 << 20)
-                if not data:
-                    raise self._rtsp_diagnosis.ended()
-                self._received += data
+            data = os.read(descriptor, 1 << 20)
+            if not data:
+                raise self._rtsp_diagnosis.ended()
+            self._received += data
 
     def _sender_utc_us(self, utc_us: int, pts_us: int | None) -> int | None:
         """Return the capture time by the sender's clock, once two successive packets agree on its offset.
