@@ -90,8 +90,8 @@ class Decoder:
             if self._limit is not None:
                 self._limit.check_failure(self._codec, error)
             return before + self._discard(DiscardReason.CORRUPT)
-        if frames and self._limit is not None:
-            self._limit.check_decoder(self._codec)
+        if self._limit is not None:  # also without a picture: it may hold back sixteen
+            self._limit.check_decoder(self._codec, shown=bool(frames))
         pictures = before + self._shown(frames)
         if self._feeds_on and any(frame.is_corrupt for frame in frames):  # others would refer to it
             self._drop_awaited()

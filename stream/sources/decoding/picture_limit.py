@@ -49,7 +49,7 @@ class PictureLimit:
         self.needed = 0
         """Bytes that the largest pictures of the connection need."""
         self._decoded = 0
-        """Units decoded since the size was checked."""
+        """Units with pictures since the size was checked."""
         self._clock = clock
         self._first_at = 0.0
         """When the first of them was decoded."""
@@ -69,10 +69,10 @@ class PictureLimit:
         if codec.width * codec.height > self._max_pixels:
             raise self._too_large(f" of {codec.width}x{codec.height} pixels")
 
-    def check_decoder(self, codec: VideoCodecContext) -> None:
-        """Check the size that a decoder is set to, after a unit. Raises like `begin`."""
+    def check_decoder(self, codec: VideoCodecContext, *, shown: bool) -> None:
+        """Check the size that a decoder is set to, after a unit that completed pictures or not. Raises like `begin`."""
         self._check(codec)
-        if self._grant is None:
+        if self._grant is None or not shown:
             return
         now = self._clock()
         if self._decoded == 0:
@@ -89,12 +89,12 @@ class PictureLimit:
 
     def _check(self, codec: VideoCodecContext) -> None:
         size = codec.width, codec.height
-        if size == self._checked:
+        if size == self._checked or not prod(size):
             return
         if prod(size) > self._max_pixels:
             raise self._too_large(f" of {codec.width}x{codec.height} pixels")
         pixels = codec.format if codec.pix_fmt is not None else None
-        bits = pixels.bits_per_pixel if pixels is not None else 12
+        bits = pixels.padded_bits_per_pixel if pixels is not None else 12
         decoder = int(prod(size) * bits / 8 * PICTURES * DECODER_OVERHEAD)
         ring = self._slot_bytes(size)
         self.settled()

@@ -15,7 +15,7 @@ from stream.sources.decoding.picture_limit import SETTLED_AFTER, PictureLimit
 from stream.sources.decoding.picture_memory import SHARE, PictureMemory
 from stream.sources.errors import NoMemoryError, PictureTooLargeError
 from stream.sources.transport import AccessUnit, UnitTimes
-from support.engines.small_clips import make_clip
+from support.engines.small_clips import REORDERED_H264, make_clip
 
 MIB = 1 << 20
 
@@ -57,6 +57,16 @@ def test_a_size_that_grows_in_mid_stream_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PictureTooLargeError):
         for unit in units(large):
             decoder.decode(unit)
+
+
+@pytest.mark.parametrize(("pixels", "mib"), [("yuv420p", 3), ("yuv420p10le", 7)])
+def test_memory_is_counted_at_the_first_unit_also_if_its_picture_is_held_back(
+    tmp_path: Path, pixels: str, mib: int
+) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=8, size=(640, 360), options=REORDERED_H264, pixels=pixels)
+    decoder = Decoder(fresh(), pytest.fail, PictureLimit(config(), memory=PictureMemory(lambda: MIB)))
+    with pytest.raises(NoMemoryError, match=rf"\({mib} for the decoder"):
+        decoder.decode(next(iter(units(clip))))
 
 
 def test_ffmpegs_own_limit_holds_before_the_first_picture_is_decoded(tmp_path: Path) -> None:
