@@ -36,7 +36,7 @@ def summary(
             "without_people_rows": trial.recorded.incomplete,
         },
         "rules": {
-            name: _rule(name, rule, [one for one in raised if one.began.rule == name], trial)
+            name: _rule(rule, [one for one in raised if one.began.rule == name], trial)
             for name, rule in rules.rules.items()
         },
         "refused": trial.refused,
@@ -53,7 +53,7 @@ def summary(
     return found
 
 
-def _rule(name: str, rule: RuleConfig, raised: Sequence[Raised], trial: Trial) -> dict[str, Any]:
+def _rule(rule: RuleConfig, raised: Sequence[Raised], trial: Trial) -> dict[str, Any]:
     hours = trial.hours_of(rule.cameras)
     interval = poisson_count(len(raised))
     longest = max(raised, key=lambda one: one.ended_us(trial.end_us) - one.began.began_us, default=None)

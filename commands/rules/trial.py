@@ -117,7 +117,7 @@ def _try(
     with ExitStack() as stack:
         recorded = _read(sources, selection, fields, stack)
         if not recorded.segments:
-            raise ConfigError(_no_results(sources, selection, stack))
+            raise ConfigError(_no_results(sources, stack))
         notes = [] if config is None else _check_cameras(recorded, sources, list(placed))
         notes += _check_profile(files, recorded, profile)
         found: list[Found] = []
@@ -165,7 +165,7 @@ def _read(sources: Sources, selection: Selection, fields: set[Field], stack: Exi
     return recorded
 
 
-def _no_results(sources: Sources, selection: Selection, stack: ExitStack) -> str:
+def _no_results(sources: Sources, stack: ExitStack) -> str:
     """Return why nothing is selected: what the sources contain."""
     everything = _read(sources, Selection(), set(), stack).segments
     if not everything:

@@ -191,7 +191,7 @@ def _cut(boxes: NDArray[np.float32], region: Region, size: tuple[int, int]) -> N
 
 
 def _kept(rows: NDArray[np.float32], cut: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which rows are nobody's that an earlier row has."""
+    """Return which rows are of a person whom no earlier row shows."""
     if len(rows) < 2:
         return np.ones(len(rows), np.bool_)
     found = torch.from_numpy(rows)[None]

@@ -1,8 +1,8 @@
 """A second look with MoveNet Thunder at people whom the first one shows badly or not at all, and the search for others.
 
 Thunder finds one person's keypoints in a crop. They are more exact than those of the first look if the person is small,
-overlaps another or lies, and are found in many cases where the first look finds nobody at the place of a tracked
-person. The crops around the people who need it most are one batch over all cameras.
+overlaps another or lies, and are found in many cases where the first look does not find a tracked person. The crops
+around the people who need it most are one batch over all cameras.
 
 MoveNet finds less than half of the people who are 40 pixels tall. The search looks for them with NanoDet in one view of
 a frame, which finds more of them, and also what is not a person; the second look decides.
@@ -160,7 +160,7 @@ def with_second_look(
 ) -> NDArray[np.float32]:
     """Return the people `[m, 56]` after second looks at some of them: the keypoints `[17, 3]` found at each.
 
-    They replace less sure ones of the same person. Where nobody was found for sure, somebody is added or made sure of.
+    They replace less certain keypoints of the same person, and add a person or raise a score where none was certain.
     """
     rows = rows.copy()
     for need, keypoints in looked:

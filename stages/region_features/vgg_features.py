@@ -153,8 +153,7 @@ class PictureRegions(NamedTuple):
 class VggFeatures(nn.Module):
     """An extractor of one feature vector per box.
 
-    `pictures_at_once` and `regions_at_once` bound the working memory of a batch (`working_bytes`) and do not change the
-    result.
+    `pictures_at_once` and `regions_at_once` bound the working memory of a batch and do not change the result.
     """
 
     def __init__(self, config: VggConfig | None = None, pictures_at_once: int = 4, regions_at_once: int = 256) -> None:
@@ -200,19 +199,6 @@ class VggFeatures(nn.Module):
         with computing_in(self.precision, pooled.device):
             hidden = self.dropout(torch.relu(self.fc6(pooled.flatten(1).to(self.fc6.weight.dtype))))
             return self.dropout(torch.relu(self.fc7(hidden))).float()
-
-    def working_bytes(self, picture_size: tuple[int, int]) -> int:
-        """Estimate the working memory of a batch in float32, for pictures of (width, height), in bytes.
-
-        It does not include weights, pictures, last feature maps and features. For pictures, the first stage's maps are
-        the largest, and two exist at once (input and output). For regions, the pooled bins exist twice. Measured with
-        VGG-16's sizes on a CPU: 58 MB per picture of 640x384 and 0.29 MB per region; the estimate is 63 and 0.28. cuDNN
-        may use additional workspace.
-        """
-        width, height = scaled_size(picture_size, self.config.short_side)
-        picture = 4 * (2 * self.config.channels + 9) * width * height + 12 * picture_size[0] * picture_size[1]
-        region = 4 * (2 * self.config.map_channels * self.config.bins**2 + 5 * self.config.hidden)
-        return max(self.pictures_at_once * picture, self.regions_at_once * region)
 
     def _scaled_size(self, group: PictureRegions) -> tuple[int, int]:
         height, width = group.pictures.shape[1:3]

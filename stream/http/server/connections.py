@@ -109,7 +109,7 @@ class Connections:
         self._life_s = life_s
         self._tls = tls
         self._streams: dict[Connection, str] = {}
-        """Whose each is."""
+        """The owner of each."""
         self._logged = RepeatLimiter(limit=1, per_s=60.0)
 
     @property
@@ -138,7 +138,7 @@ class Connections:
             connection.may_last(self._life_s)
 
     def has_room(self, connections: int) -> bool:
-        """Return whether so many may be open; count a refusal if not."""
+        """Return whether this number may be open, and count a refusal if not."""
         has_room = connections - len(self._streams) <= MAX_CONNECTIONS
         self.refused[TOO_MANY] += not has_room
         return has_room

@@ -41,7 +41,7 @@ class FakeCodec:
     def __init__(self) -> None:
         self.flags = 0
         self.options: dict[str, str] = {}
-        self.width = self.height = self.coded_width = self.coded_height = 0
+        self.width = self.height = 0
         self.flushed = 0
         self.thread_type: object = None
         self.thread_count = 0
