@@ -384,7 +384,8 @@ async def test_cameras_of_a_killed_engine_go_on_at_another_one() -> None:
                 fleet.place("door", 2, south)
                 sent = [frame(south, "door", 2) for _ in range(10)]
                 await client.read_until(sent[-1])
-                got = client.messages("results/v1/door/")
+                # The proxy sends last values again; readers discard those that they have.
+                got = {(one["generation"], one["seq"]): one for one in client.messages("results/v1/door/")}.values()
     old = [one["seq"] for one in got if one["generation"] == 1]
     assert old == list(range(old[0], old[0] + len(old)))
     assert [one["generation"] for one in got] == [1] * len(old) + [2] * len(sent)

@@ -16,6 +16,7 @@ const REASONS = {
   unknown_codec: "unknown codec",
   picture_too_large: "picture too large",
   no_memory: "not enough memory",
+  busy: "no free file descriptor",
   broken: "read error",
   no_such_file: "file not found",
   unreadable: "permission denied",

@@ -20,6 +20,7 @@ from training.synthetic.rendering.staging import MOTIONS, Stage, contacts, draw_
 from training.synthetic.videos.cast import Cast, draw_cast, seats
 from training.synthetic.videos.settings import Settings, VideoFormat
 
+Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 _ABOVE = -0.15
