@@ -1,8 +1,8 @@
 """The HTTP server's connections: aiohttp's, with a limit of their number and of their time.
 
-aiohttp limits neither: it waits without end for the rest of a request, for a client that does not read its response,
-and for a TLS handshake. A connection serves one request, whose head must arrive within `HEAD_WITHIN_S`, and is cut
-`life_s` later. Streams have their own limit and last up to an hour.
+Connections are accepted and counted here, because aiohttp limits neither: it waits without end for the rest of a
+request, for a client that does not read its response, and for a TLS handshake. A connection serves one request, whose
+head must arrive within `HEAD_WITHIN_S`, and is cut `life_s` later. Streams have their own limit and last up to an hour.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ HEAD_WITHIN_S = 5.0
 """Time for a client to send the head of its request, with the TLS handshake."""
 CONNECTION_LIFE_S = 30.0
 """Time for a client to send the rest of its request and read the response."""
+ACCEPT_AGAIN_S = 1.0
+"""Pause after accepting failed, for example because no file descriptor is free."""
 STREAM_LIFE_S = 3600.0
 """Time after which a stream ends and its client connects again, so that a forgotten client does not stay forever."""
 NOT_HTTP, TOO_MANY, TOO_SLOW = REASONS = ("not-http", "too-many-connections", "too-slow")
@@ -65,11 +67,9 @@ class Connection(RequestHandler):
             self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, unless too many are open."""
+        """Begin."""
         super().connection_made(transport)
         self.may_last(HEAD_WITHIN_S)
-        if self._manager is not None and not self._connections.has_room(len(self._manager.connections)):
-            cast(asyncio.Transport, transport).abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note the end."""
@@ -137,12 +137,6 @@ class Connections:
             del self._streams[connection]
             connection.may_last(self._life_s)
 
-    def has_room(self, connections: int) -> bool:
-        """Return whether this number may be open, and count a refusal if not."""
-        has_room = connections - len(self._streams) <= MAX_CONNECTIONS
-        self.refused[TOO_MANY] += not has_room
-        return has_room
-
     def invalid(self, request: web.BaseRequest, error: BaseException) -> Problem:
         """Count and log a request that is not valid HTTP, and return the answer."""
         self.refused[NOT_HTTP] += 1
@@ -162,14 +156,44 @@ class Connections:
                 return error if error.status < 400 else _plain(from_http(error).response())
 
         server.request_handler = answer
-        within_s = HEAD_WITHIN_S if self._tls is not None else None
-        accepting = await asyncio.get_running_loop().create_server(
-            lambda: Connection(server, self), sock=listener, ssl=self._tls, ssl_handshake_timeout=within_s
-        )
+        opening: set[asyncio.Task[None]] = set()
         try:
-            await asyncio.get_running_loop().create_future()
+            while True:
+                accepted = await _accepted(listener)
+                if len(opening) + len(server.connections) - len(self._streams) < MAX_CONNECTIONS:
+                    task = asyncio.create_task(self._open(accepted, server), name="http connection")
+                    opening.add(task)
+                    task.add_done_callback(opening.discard)
+                else:
+                    self.refused[TOO_MANY] += 1
+                    accepted.close()
+                await asyncio.sleep(0)  # accepting does not pause while others wait
         finally:
-            accepting.close()
+            listener.close()
+            for task in opening:
+                task.cancel()
+
+    async def _open(self, accepted: socket.socket, server: web.Server) -> None:
+        """Hand a connection to aiohttp after its TLS handshake, before which aiohttp does not know it."""
+        within_s = HEAD_WITHIN_S if self._tls is not None else None
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Connection(server, self), accepted, ssl=self._tls, ssl_handshake_timeout=within_s
+            )
+        except (OSError, ValueError):
+            accepted.close()  # the client is gone, too slow, or offers no TLS that is accepted (SSLError is an OSError)
+
+
+async def _accepted(listener: socket.socket) -> socket.socket:
+    """Accept a connection, when a descriptor is free."""
+    while True:
+        try:
+            return (await asyncio.get_running_loop().sock_accept(listener))[0]
+        except ConnectionAbortedError:
+            continue
+        except OSError as error:
+            logger.error("http: cannot accept connections: %s", error.strerror or error)
+            await asyncio.sleep(ACCEPT_AGAIN_S)
 
 
 def _plain(response: web.StreamResponse) -> web.StreamResponse:
