@@ -33,35 +33,24 @@ class Goodbye(msgspec.Struct, frozen=True, gc=False):
     ssrc: int
 
 
-class RtcpReader:
-    """Reads compound packets. Malformed parts are skipped and counted."""
-
-    def __init__(self) -> None:
-        self.malformed = 0
-
-    def read(self, packet: memoryview) -> list[SenderReport | Goodbye]:
-        """Return a packet's sender reports and goodbyes in order; other contents are ignored."""
-        found: list[SenderReport | Goodbye] = []
-        at, end = 0, len(packet)
-        while at < end:
-            if at + _HEADER.size > end:
-                self.malformed += 1
+def reports(packet: memoryview) -> list[SenderReport | Goodbye]:
+    """Return the sender reports and goodbyes of a compound packet in order, up to a part that is malformed."""
+    found: list[SenderReport | Goodbye] = []
+    at, end = 0, len(packet)
+    while at + _HEADER.size <= end:
+        first, kind, words = _HEADER.unpack_from(packet, at)
+        body, following = at + _HEADER.size, at + 4 * (words + 1)
+        if first & _VERSION_MASK != _VERSION or following > end:
+            break
+        if kind == _SENDER_REPORT:
+            if body + _SENDER.size > following:
                 break
-            first, kind, words = _HEADER.unpack_from(packet, at)
-            body, following = at + _HEADER.size, at + 4 * (words + 1)
-            if first & _VERSION_MASK != _VERSION or following > end:
-                self.malformed += 1
-                break
-            if kind == _SENDER_REPORT:
-                if body + _SENDER.size > following:
-                    self.malformed += 1
-                    break
-                found.append(SenderReport(*_SENDER.unpack_from(packet, body)))
-            elif kind == _GOODBYE:
-                count = min(first & _COUNT, words)
-                found += [Goodbye(ssrc) for ssrc in struct.unpack_from(f">{count}I", packet, body)]
-            at = following
-        return found
+            found.append(SenderReport(*_SENDER.unpack_from(packet, body)))
+        elif kind == _GOODBYE:
+            count = min(first & _COUNT, words)
+            found += [Goodbye(ssrc) for ssrc in struct.unpack_from(f">{count}I", packet, body)]
+        at = following
+    return found
 
 
 class ReceptionStatistics:

@@ -15,7 +15,7 @@ from stream.sources.arrival_time import utc_us_at
 from stream.sources.handover import Handover
 from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtp.packets import EncodedUnit
-from stream.sources.rtp.rtcp import RtcpReader, SenderReport
+from stream.sources.rtp.rtcp import SenderReport, reports
 from stream.sources.rtp.rtp_clock import RtpClock
 from stream.sources.rtsp.protocol.sdp import VideoDescription
 from stream.sources.transport import AccessUnit, UnitTimes
@@ -49,7 +49,6 @@ class RtpReceiver:
         self._clock = RtpClock()
         self._ssrc: int | None = None
         """Sender whose reports set the clock."""
-        self._reports = RtcpReader()
         self._own_ssrc = random.getrandbits(32)
         self._handover = handover
         self._on_discard = on_discard
@@ -71,7 +70,7 @@ class RtpReceiver:
     def report(self, packet: memoryview, now_ns: int) -> None:
         """Take a compound RTCP packet."""
         statistics = self.units.statistics
-        for report in self._reports.read(packet):
+        for report in reports(packet):
             if self.packets and report.ssrc != statistics.ssrc:
                 continue  # from another stream
             if isinstance(report, SenderReport):

@@ -48,8 +48,6 @@ class VideoDescription:
     """Parameters of the `fmtp` line; names in lower case."""
     parameter_sets: tuple[bytes, ...] = field(default=(), repr=False)
     """NAL units without start codes, in the order in which a decoder needs them. Undecodable ones are left out."""
-    packetization_mode: int = 0
-    """H.264 only: 0 for single NAL units, 1 with fragments. Some cameras announce 0 or nothing and send fragments."""
     framerate: float | None = None
     """Frames per second; None if it is missing or implausible."""
 
@@ -147,8 +145,7 @@ def _video(section: _Section, session_control: str | None) -> VideoDescription:
         if rate != RATE:
             raise UnsupportedStreamError("clock_rate")
         parameters = section.formats.get(payload_type, {})
-        mode = _number(parameters.get("packetization-mode"))
-        if mode > 1 or _number(parameters.get("sprop-max-don-diff")) > 0:
+        if _number(parameters.get("packetization-mode")) > 1 or _number(parameters.get("sprop-max-don-diff")) > 0:
             raise UnsupportedStreamError("interleaving")
         return VideoDescription(
             codec,
@@ -158,7 +155,6 @@ def _video(section: _Section, session_control: str | None) -> VideoDescription:
             session_control,
             parameters,
             _parameter_sets(codec, parameters),
-            mode,
             section.framerate,
         )
     raise UnsupportedStreamError("codec")

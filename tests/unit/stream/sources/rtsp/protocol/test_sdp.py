@@ -93,7 +93,7 @@ def test_parameter_sets_are_taken_as_far_as_they_can_be(sprop: str, sets: tuple[
     "fmtp", ["a=fmtp:96 Packetization-Mode=1;", "a=fmtp:96  packetization-mode = 1 ", "a=FMTP:96 packetization-mode=1"]
 )
 def test_format_parameters_are_read_in_any_spelling(fmtp: str) -> None:
-    assert describe_video(video(fmtp, H264)).packetization_mode == 1
+    assert describe_video(video(fmtp, H264)).format["packetization-mode"] == "1"
 
 
 @pytest.mark.parametrize(
