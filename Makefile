@@ -22,7 +22,7 @@ OWN = test ! -s $(ENGINE) || grep -qxF "$(CURDIR)" $(ENGINE) || { echo "$(VENV) 
 
 help:
 	@echo "make demo       recognise actions in real footage that arrives over RTSP"
-	@echo "make test       lint, then every test (about 18 minutes on two cores)"
+	@echo "make test       lint, then every test (about 9 minutes on two cores)"
 	@echo "make test-fast  unit tests without servers, training or weights (45 seconds on two cores)"
 	@echo "make flaky      run the tests five times on a loaded machine"
 	@echo "make format     format the code and apply the linter's fixes"

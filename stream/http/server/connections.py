@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 128
 """Open connections besides the streams. Prometheus uses one, a browser about six."""
-MOST_HEADER_BYTES = 32 << 10
-"""Of one header: a fleet's pass for many cameras is long."""
+HEADER_BYTES, PASS_BYTES = 8 << 10, 32 << 10
+"""Of one header at most, of which a request may have 128: a fleet's pass for many cameras is long."""
 HEAD_WITHIN_S = 5.0
 """Time for a client to send the head of its request, with the TLS handshake."""
 CONNECTION_LIFE_S = 30.0
@@ -50,7 +50,11 @@ class Connection(RequestHandler):
 
     def __init__(self, server: web.Server, connections: Connections) -> None:
         # Bodies are not decompressed: a small one could become large.
-        options: dict[str, Any] = {"access_log": None, "auto_decompress": False, "max_field_size": MOST_HEADER_BYTES}
+        options: dict[str, Any] = {
+            "access_log": None,
+            "auto_decompress": False,
+            "max_field_size": connections.header_bytes,
+        }
         super().__init__(server, loop=asyncio.get_running_loop(), logger=logger, **options)
         self._connections = connections
         self._cut: asyncio.TimerHandle | None = None
@@ -102,7 +106,14 @@ class Connection(RequestHandler):
 class Connections:
     """The connections of one server while `serve` runs; encrypted if `tls` is given."""
 
-    def __init__(self, max_streams: int, life_s: float = CONNECTION_LIFE_S, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        max_streams: int,
+        life_s: float = CONNECTION_LIFE_S,
+        tls: ssl.SSLContext | None = None,
+        header_bytes: int = HEADER_BYTES,
+    ) -> None:
+        self.header_bytes = header_bytes
         self.refused: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         """Requests that are not valid HTTP, and connections that were closed or cut, by reason."""
         self._max_streams = max_streams
