@@ -5,8 +5,8 @@ PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3,$(if 
 BIN := $(VENV)/bin
 # Where this is set, each of the many processes that tests start would compile the sources again.
 unexport PYTHONDONTWRITEBYTECODE
-# Tests that run side by side. Much of their time is waiting, so one more than the two cores that they are meant for.
-WORKERS ?= 3
+# Tests that run side by side. Much of their time is waiting, so two more than the two cores that they are meant for.
+WORKERS ?= 4
 TESTS := -m "not soak" --ignore tests/soak -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # No servers, no browser, no training, no downloaded weights.
 FAST := tests/unit -m "not slow" -n 2 --dist loadfile
@@ -22,7 +22,7 @@ OWN = test ! -s $(ENGINE) || grep -qxF "$(CURDIR)" $(ENGINE) || { echo "$(VENV) 
 
 help:
 	@echo "make demo       recognise actions in real footage that arrives over RTSP"
-	@echo "make test       lint, then every test (about 9 minutes on two cores)"
+	@echo "make test       lint, then every test (about 7 minutes on two cores)"
 	@echo "make test-fast  unit tests without servers, training or weights (45 seconds on two cores)"
 	@echo "make flaky      run the tests five times on a loaded machine"
 	@echo "make format     format the code and apply the linter's fixes"
