@@ -57,7 +57,7 @@ class ReplayClient:
             socket = self._socket or self._open()
             async with asyncio.timeout(self._timeout_s) as silence:
                 await socket.send(msgspec.json.encode(request))
-                page = await self._receive(socket, str(request.id).encode(), silence)
+                page = await self._receive(socket, str(request.id).encode(), request.limit, silence)
             complete = True
             return page
         except TimeoutError:
@@ -87,7 +87,9 @@ class ReplayClient:
         socket.connect(self._endpoint)
         return socket
 
-    async def _receive(self, socket: zmq.asyncio.Socket, name: bytes, silence: asyncio.Timeout) -> ReplayPage:
+    async def _receive(
+        self, socket: zmq.asyncio.Socket, name: bytes, limit: int, silence: asyncio.Timeout
+    ) -> ReplayPage:
         bodies: list[bytes] = []
         clock = asyncio.get_running_loop().time
         while True:
@@ -97,4 +99,6 @@ class ReplayClient:
                 continue
             if kind == b"end":
                 return ReplayPage(bodies, msgspec.json.decode(rest[0], type=ReplayEnd))
+            if len(bodies) == limit:
+                raise ValueError(f"it sends more than the {limit} messages requested")
             bodies.append(rest[1])

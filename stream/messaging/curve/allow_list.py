@@ -51,7 +51,11 @@ def _read(path: Path) -> tuple[set[str], list[str]]:
     """Return all keys, and the errors of files that could not be read."""
     keys: set[str] = set()
     errors: list[str] = []
-    for file in sorted(path.glob("*.key")) if path.is_dir() else [path]:
+    try:
+        files = sorted(file for file in path.iterdir() if file.suffix == ".key") if path.is_dir() else [path]
+    except OSError as error:
+        return keys, [f"{path} can't be read: {error.strerror}"]
+    for file in files:
         try:
             keys |= read_public_keys(file)
         except KeyFileError as error:
