@@ -62,8 +62,6 @@ class Framing:
         self._seeking = False
         """Out of step: searching for the start of a packet or message."""
         self._skipped = 0
-        self.skipped_bytes = 0
-        """Total bytes that were neither packet nor message."""
 
     def buffer(self) -> memoryview:
         """Return the space to receive into, at least `MIN_FREE_BYTES`. Call `filled` afterwards."""
@@ -162,7 +160,6 @@ class Framing:
             raise OtherProtocolError("the server does not speak RTSP")
         self._seeking = True
         self._skipped = 1
-        self.skipped_bytes += 1
         return at + 1, None, False
 
     def _seek(self, at: int, end: int) -> tuple[int, Message | None, bool]:
@@ -170,7 +167,6 @@ class Framing:
         found = _RESUMES.search(self._data, at, end)
         to = found.start() if found is not None else max(at, end - _RESUMES_BYTES + 1)
         self._skipped += to - at
-        self.skipped_bytes += to - at
         if self._skipped > MAX_SKIPPED_BYTES:
             raise ProtocolError("the server sends neither packets nor messages any more")
         self._seeking = found is None

@@ -38,8 +38,6 @@ class VideoDescription:
 
     codec: Literal["h264", "h265"]
     payload_type: int
-    clock_rate: int = RATE
-    """Hz."""
     control: str | None = None
     """The stream's `control` as written; None if it has none."""
     session_control: str | None = None
@@ -150,7 +148,6 @@ def _video(section: _Section, session_control: str | None) -> VideoDescription:
         return VideoDescription(
             codec,
             int(payload_type),
-            rate,
             section.control,
             session_control,
             parameters,

@@ -287,7 +287,6 @@ def test_sessions_with_particular_cameras_play(camera: Camera, bytes_at_a_time: 
     assert len(sent) == len(camera.exchanges)
     assert session.description is not None
     assert events == [Playing(session.description, camera.delivery, camera.rtp_info)]
-    assert framing.skipped_bytes == 0
     keep_alive = session.keep_alive()
     assert (asked(keep_alive), session.keep_alive_after_s) == (camera.keep_alive, camera.keep_alive_after_s)
     challenged = any(b" 401 " in answer for _, answer in camera.exchanges)
