@@ -106,8 +106,7 @@ class CameraConfig(Section):
     max_picture: MaxPicture = Field(
         "7680x4320",
         description="Largest picture, as WIDTHxHEIGHT or a number of pixels; only the number of pixels counts. "
-        "Larger ones are refused (`picture_too_large`) before they are decoded, and so are those for which there is "
-        "not enough memory (`no_memory`).",
+        "Larger ones are refused (`picture_too_large`), and those for which there is too little memory (`no_memory`).",
     )
     start_timeout_s: float = Field(10.0, ge=LEAST, le=3600, description="Longest time until a source's first frame.")
     stall_timeout_s: float = Field(
