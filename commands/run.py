@@ -6,24 +6,18 @@ import asyncio
 import logging
 import signal
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import typer
 
 from commands.application import lines
-from commands.cameras.missing import remind
 from commands.configuration import SourcesArgument, configuration
 from commands.console.amounts import counted
 from commands.ending import EXIT_FAILED, EXIT_NO_SOURCE, EXIT_USAGE, console, fail, print_error
 from commands.gate.gate_file import log_gate
-from commands.options import (
-    ConfigOption,
-    ConfiguredDevice,
-    ConfiguredProfile,
-    DetectorSizeOption,
-    parse_detector_size,
-)
+from commands.options import ConfigOption, ConfiguredDevice, ConfiguredProfile, DetectorSizeOption, parse_detector_size
 from commands.until_signal import end_at_once, until_signal
 from stream.settings.source_kinds import PACES
 
@@ -34,7 +28,59 @@ if TYPE_CHECKING:
     from stream.engine import Engine
     from stream.results import Message
 
+
 logger = logging.getLogger(__name__)
+
+NAMED = 5
+"""Cameras that one reminder names; further ones are counted."""
+AWAITED_STATES = ("connecting", "reconnecting", "stalled")
+NO_PUBLISHER = "no_publisher"
+"""A WHIP camera that waits for a publisher is not an error."""
+
+
+class Status(Protocol):
+    """What a reminder needs to know of a camera."""
+
+    @property
+    def camera(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def message(self) -> str: ...
+
+
+class MissingCameras:
+    """The cameras that are not live, and since when. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def reminder(self, statuses: Iterable[Status], now: float, at_least_s: float) -> list[str]:
+        """Return a line for each camera that has not been live for `at_least_s`; empty if there is none."""
+        missing = {
+            status.camera: status
+            for status in statuses
+            if status.state in AWAITED_STATES and status.reason != NO_PUBLISHER
+        }
+        self._since = {camera: self._since.get(camera, now) for camera in missing}
+        overdue = [status for camera, status in missing.items() if now - self._since[camera] >= at_least_s]
+        lines = [f"not live for {now - self._since[status.camera]:.0f} s: {status.message}" for status in overdue]
+        more = len(lines) - NAMED
+        return [*lines[:NAMED], f"not live either: {more} more cameras"] if more > 0 else lines
+
+
+async def remind(statuses: Callable[[], Iterable[Status]], every_s: float) -> None:
+    """Log a reminder every `every_s` seconds until cancelled."""
+    missing, now = MissingCameras(), asyncio.get_running_loop().time
+    missing.reminder(statuses(), now(), every_s)
+    while True:
+        await asyncio.sleep(every_s)
+        # The clock may be a little behind the sleep.
+        for line in missing.reminder(statuses(), now(), every_s * 0.9):
+            logger.warning("%s", line)
+
 
 EPILOG = lines(
     "`partstream run rtsp://user:password@10.0.0.7/stream`",

@@ -1,28 +1,200 @@
-"""A running camera: settings, ring, reader thread, status, and what the current epoch has produced."""
+"""A running camera: settings, ring, reader thread, status, and what the current epoch has produced.
+
+Where the people of a running camera are: measures, zones and lines, applied to its analyses.
+
+Zones and lines may change at any time. All are computed from the numbers that are published, so that a reader of
+results can compute the same ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+from msgspec.structs import replace
 
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta
+from stages.types import FrameAnalysis
 from stream import results
 from stream.alerts.alert_book import AlertBook
 from stream.cameras.camera_rules import CameraRules
-from stream.cameras.camera_zones import CameraZones
-from stream.cameras.events import ActionEvents
 from stream.cameras.look_counts import LookCounts
 from stream.live.live_video import LiveVideo
+from stream.messaging.assemble import NO_PLACES, Place, capture_time_of, published_parts, rounded_box
 from stream.messaging.publisher import Publisher
 from stream.privacy.camera_exit import CameraExit
 from stream.results import Alert, Event
 from stream.rules.alerts import ClearReason
+from stream.rules.bodies import Bodies, SeenParts
+from stream.rules.lines import Lines
+from stream.rules.zones import Zones
 from stream.settings.engine import CameraConfig
+from stream.settings.zones import LineConfig, ZoneConfig
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from telemetry.catalogue import SECONDS_BUCKETS
 from telemetry.tally import Histogram
+
+
+@dataclass(slots=True)
+class _Current:
+    """The action of one track, as last seen."""
+
+    id: str
+    label: str
+    since_media_us: int
+    score: float
+    box: results.Box
+    experimental: bool
+
+
+class ActionEvents:
+    """Derives events from the analyses of one camera and epoch; keeps one label per live track."""
+
+    def __init__(self, new_id: Callable[[], str] = str) -> None:
+        """`new_id` returns the id of an action that begins; by default, actions have none."""
+        self._new_id = new_id
+        self._current: dict[int, _Current] = {}
+        self._last: FrameMeta | None = None
+
+    def update(
+        self, meta: FrameMeta, analysis: FrameAnalysis, experimental: Collection[str] = ()
+    ) -> list[results.Event]:
+        """Return the events of this frame: first the actions that started or changed, then those that ended.
+
+        `experimental`: the model's experimental actions, which are marked.
+        """
+        self._last = meta
+        events: list[results.Event] = []
+        for person in analysis.people:
+            action = person.action
+            if action is None:
+                continue
+            box = rounded_box(person.box)
+            before = self._current.get(person.track)
+            if before is not None and before.label == action.smoothed:
+                before.score, before.box = action.smoothed_score, box
+                continue
+            now = self._current[person.track] = _Current(
+                self._new_id(),
+                action.smoothed,
+                meta.media_us,
+                action.smoothed_score,
+                box,
+                action.smoothed in experimental,
+            )
+            if before is None:
+                events.append(_event(meta, person.track, "started", now))
+            else:
+                events.append(_event(meta, person.track, "changed", now, before))
+        for track in analysis.ended:
+            events.extend(self._end(track, meta))
+        return events
+
+    def close(self) -> list[results.Event]:
+        """End the epoch. Return the events that end every current action with the last frame."""
+        if self._last is None:
+            return []
+        return [event for track in list(self._current) for event in self._end(track, self._last)]
+
+    def _end(self, track: int, meta: FrameMeta) -> list[results.Event]:
+        ended = self._current.pop(track, None)
+        if ended is None:
+            return []
+        return [_event(meta, track, "ended", ended)]
+
+
+def _event(
+    meta: FrameMeta,
+    track: int,
+    kind: Literal["started", "changed", "ended"],
+    action: _Current,
+    previous: _Current | None = None,
+) -> results.Event:
+    """Return the message; the publisher fills in run and number."""
+    return results.Event(
+        run="",
+        seq=0,
+        camera=meta.camera,
+        epoch=meta.epoch,
+        frame=meta.frame,
+        track=track,
+        kind=kind,
+        label=action.label,
+        previous=None if previous is None else previous.label,
+        score=round(action.score, 4),
+        capture_us=meta.capture_us,
+        since_us=capture_time_of(meta, action.since_media_us),
+        box=action.box,
+        experimental=action.experimental,
+        event=action.id,
+        previous_event=None if previous is None else previous.id or None,
+        media_time_us=meta.media_us,
+    )
+
+
+class CameraZones:
+    """Follows where the people of one camera are. Runs in the inference thread."""
+
+    def __init__(self) -> None:
+        self._epoch = 0
+        self._bodies = Bodies((0, 0))
+        self._configured_zones: Mapping[str, ZoneConfig] | None = None
+        self._zones: Zones | None = None
+        self._configured_lines: Mapping[str, LineConfig] | None = None
+        self._lines: Lines | None = None
+
+    def apply(
+        self,
+        meta: FrameMeta,
+        analysis: FrameAnalysis,
+        zones: Mapping[str, ZoneConfig],
+        lines: Mapping[str, LineConfig],
+    ) -> tuple[FrameAnalysis, Mapping[int, Place]]:
+        """Return the analysis without people who are ignored, and the places of the others by track.
+
+        The tracks of those who are ignored are in its `ended`, so that their actions end.
+        """
+        self._configure(meta, zones, lines)
+        ended = analysis.ended
+        if not analysis.people and not ended:
+            return analysis, NO_PLACES
+        people = [
+            SeenParts(person.track, rounded_box(person.box), published_parts(person)) for person in analysis.people
+        ]
+        bodies = self._bodies.update(people, meta.media_us, ended)
+        inside = None if self._zones is None else self._zones.update(bodies, meta.media_us, ended)
+        reported = bodies if inside is None else [body for body in bodies if body.track in inside]
+        crossed = {} if self._lines is None else self._lines.update(reported, meta.media_us, ended)
+        if not people:
+            return analysis, NO_PLACES
+        places = {
+            body.track: Place(
+                seen.parts, body, () if inside is None else inside[body.track], crossed.get(body.track, ())
+            )
+            for seen, body in zip(people, bodies, strict=True)
+            if inside is None or body.track in inside
+        }
+        if len(places) == len(people):
+            return analysis, places
+        kept = [person for person in analysis.people if person.track in places]
+        ignored = [person.track for person in analysis.people if person.track not in places]
+        return replace(analysis, people=kept, ended=[*ended, *ignored]), places
+
+    def _configure(self, meta: FrameMeta, zones: Mapping[str, ZoneConfig], lines: Mapping[str, LineConfig]) -> None:
+        """Begin a new epoch, or with other zones or lines; equal ones keep who is where."""
+        new_epoch = meta.epoch != self._epoch
+        if not new_epoch and zones is self._configured_zones and lines is self._configured_lines:
+            return
+        if new_epoch:
+            self._epoch, self._bodies = meta.epoch, Bodies(meta.size)
+        if new_epoch or (zones is not self._configured_zones and zones != self._configured_zones):
+            self._zones = Zones(zones, meta.size) if zones else None
+        if new_epoch or (lines is not self._configured_lines and lines != self._configured_lines):
+            self._lines = Lines(lines, meta.size) if lines else None
+        self._configured_zones, self._configured_lines = zones, lines
 
 
 @dataclass(slots=True)

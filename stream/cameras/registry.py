@@ -8,6 +8,7 @@ after its removal, because epochs are never reused in a run.
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -17,7 +18,6 @@ from typing import Any
 from ring_buffers.frame_ring import FrameRing
 from stages.types import Model
 from stream.alerts.alert_book import AlertBook
-from stream.alerts.numbered_ids import NumberedIds
 from stream.cameras.camera import Camera
 from stream.cameras.camera_locks import CameraLocks
 from stream.cameras.camera_rules import CameraRules
@@ -37,6 +37,24 @@ from stream.sources.open_transport import SharedTransports, make_opener
 from stream.sources.reader import CameraReader
 from stream.sources.status import CameraStatus
 from telemetry.observer import Observer
+
+
+class NumberedIds:
+    """Ids of one kind and camera: the prefix, 16 random hexadecimal digits, `-`, and a number from 1.
+
+    Each camera has its own, so that an id does not tell how much begins at others. The digits make ids of all cameras
+    and runs differ. Used by the inference thread alone.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._begin = prefix + secrets.token_hex(8)
+        self._count = 0
+
+    def new(self) -> str:
+        """Return the next id: unique, and in the order of the camera's ids."""
+        self._count += 1
+        return f"{self._begin}-{self._count}"
+
 
 JOIN_WITHIN_S = 1.6
 """Longest wait for the thread of a stopped camera; one that hangs in a library is abandoned."""

@@ -6,19 +6,47 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ring_buffers.policy import Policy
 from stages.settings import LEAST, Section
 from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.network import BoundEndpoint
-from stream.settings.pictures.picture_size import MaxPicture, pixels_of
 from stream.settings.privacy.background import BackgroundConfig
 from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
 from stream.settings.privacy.modes import PrivacyMode, WantedPrivacy
-from stream.settings.source_address import SourceAddress
+from stream.settings.source_address import SourceAddress, quoted
 from stream.settings.source_kinds import ADDRESS_FORMS, PACES
 from stream.settings.zones import MOST_LINES, MOST_ZONES, LineConfig, ZoneConfig, ZoneName
+
+MOST_PIXELS = 1 << 28
+"""Above what FFmpeg can decode with 16 bytes per pixel."""
+LEAST_PIXELS = 64 * 64
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+_NUMBER = re.compile(r"\d{1,9}")
+
+
+def pixels_of(size: str | int) -> int:
+    """Return the number of pixels. Raises `ValueError` for other forms."""
+    if isinstance(size, int):
+        return size
+    found = _SIZE.fullmatch(size)
+    if found is not None:
+        return int(found[1]) * int(found[2])
+    if _NUMBER.fullmatch(size):
+        return int(size)
+    raise ValueError(f"{quoted(size)} is not a picture size: write WIDTHxHEIGHT, or a number of pixels")
+
+
+def _within_bounds(size: str | int) -> str | int:
+    pixels = pixels_of(size)
+    if not LEAST_PIXELS <= pixels <= MOST_PIXELS:
+        raise ValueError(f"{size} is not from {LEAST_PIXELS} to {MOST_PIXELS} pixels")
+    return size
+
+
+MaxPicture = Annotated[Annotated[int, Field(ge=LEAST_PIXELS, le=MOST_PIXELS)] | str, AfterValidator(_within_bounds)]
+
 
 DetectorSide = Annotated[int, Field(ge=32, le=4096)]
 

@@ -10,6 +10,7 @@ after an error in the configuration.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 import traceback
@@ -23,7 +24,6 @@ from ring_buffers.frame_ring import FrameRing
 from stream.results import CameraState
 from stream.settings.engine import CameraConfig
 from stream.settings.source_address import SourceAddress
-from stream.sources.backoff import Backoff
 from stream.sources.decoding import nvdec
 from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoded, Decoder
@@ -38,6 +38,37 @@ from stream.sources.status import CameraStatus, stated_privacy
 from stream.sources.transport import CodecParameters, Fallback, StoppedError, Transport, TransportOpener
 from telemetry.observer import Observer
 from telemetry.reasons import DiscardReason, EpochReason
+
+MAX_JITTER = 0.5
+"""Largest random reduction of a wait, so that cameras behind one switch do not reconnect all at once."""
+MAX_AFTER_REFUSAL_S = 1.0
+"""Longest wait after a refusal."""
+
+
+class Backoff:
+    """Waits that double from `initial_s` to `max_s`, with downward jitter."""
+
+    def __init__(self, initial_s: float, max_s: float, rng: random.Random | None = None) -> None:
+        self._initial_s = min(initial_s, max_s)
+        self._max_s = max_s
+        self._rng = rng or random.Random()
+        self._next_s = self._initial_s
+
+    def next_s(self, *, refused: bool = False) -> float:
+        """Return the next wait in seconds.
+
+        `refused`: the host answered that no process listens. Another attempt costs one packet, so the wait is at most
+        `MAX_AFTER_REFUSAL_S`; later waits double as usual.
+        """
+        longest = min(self._next_s, MAX_AFTER_REFUSAL_S) if refused else self._next_s
+        wait_s = longest * (1 - MAX_JITTER * self._rng.random())
+        self._next_s = min(self._max_s, self._next_s * 2)
+        return wait_s
+
+    def reset(self) -> None:
+        """Begin with short waits again, after a good connection."""
+        self._next_s = self._initial_s
+
 
 StatusSink = Callable[[CameraStatus], None]
 

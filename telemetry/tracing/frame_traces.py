@@ -1,7 +1,7 @@
 """Selection of traced frames and recording of their times.
 
 A `FrameTraces` lives as long as its engine and is used by the inference thread only. It does not depend on
-OpenTelemetry: each finished batch is passed on and converted to spans elsewhere (`telemetry.tracing.spans`,
+OpenTelemetry: each finished batch is passed on and converted to spans elsewhere (`telemetry.tracing.span_export`,
 `telemetry.tracing.span_export`). Times are in monotonic nanoseconds.
 """
 

@@ -20,7 +20,7 @@ import zmq.asyncio
 
 import support.engines.wire_messages as wire
 from commands.keys import make_keys
-from stream.messaging.curve import allow_list, authenticator
+from stream.messaging.curve import authenticator
 from stream.messaging.curve.authenticator import make_authenticator
 from stream.messaging.curve.keys import ClientKeys, KeyPair, read_pair
 from stream.messaging.endpoints import EndpointError
@@ -82,7 +82,7 @@ def keys(tmp_path: Path) -> Keys:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make refused clients try again soon, and changes of the list take effect at once."""
     monkeypatch.setattr(authenticator, "HANDSHAKE_WITHIN_MS", 500)
-    monkeypatch.setattr(allow_list, "CHECK_INTERVAL_S", 0.0)
+    monkeypatch.setattr(authenticator, "CHECK_INTERVAL_S", 0.0)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from commands.ending import plain_console
 from run_stream import app
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
-from stream.cameras.events import ActionEvents
+from stream.cameras.camera import ActionEvents
 from support.training.data_folders import clip_entry, put_clips, put_labels
 from support.training.planar_people import person, pose_clips
 from training.scoring.film_sets import answered_film, watch_settings

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from run_stream import app
 from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
-from stream.cameras.events import ActionEvents
+from stream.cameras.camera import ActionEvents
 from support.training.films import write_film
 from training.video.analysis import analyse_video
 

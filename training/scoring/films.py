@@ -1,6 +1,6 @@
 """Films with labelled segments and a checkpoint's answers: correct frames, falls, and segments as occurrences.
 
-Events are when a smoothed action begins and ends, as the engine's event messages say it (`stream.cameras.events`;
+Events are when a smoothed action begins and ends, as the engine's event messages say it (`stream.cameras.camera`;
 tests/integration/test_film_answers.py compares the two). A labelled fall is found if a fall event of any person begins
 in its window: from `BEFORE_S` before the labelled begin to `AFTER_S` after the labelled end. Each event finds at most
 one fall. A fall event in no window is a false alarm; any other event in a window is not counted.

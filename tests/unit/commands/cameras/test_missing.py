@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from commands.cameras.missing import MissingCameras, remind
+from commands.run import MissingCameras, remind
 from support.waiting import until
 
 

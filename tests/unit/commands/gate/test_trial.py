@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.gate.trial import AT_ONCE, Trial, TrialVideo, try_rules
+from commands.gate.measuring import AT_ONCE, Trial, TrialVideo, try_rules
 from support.engines.small_clips import make_clip
 
 EMPTY = "{people: {at_most: 0}, for: 500ms, hours: {from: '00:00', to: '00:01', time_zone: Europe/Berlin}"

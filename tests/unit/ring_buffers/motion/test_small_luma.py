@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ring_buffers.motion.small_luma import CELL, MOST_CELLS, SmallLuma, grid_of
+from ring_buffers.motion.motion_gate import CELL, MOST_CELLS, SmallLuma, grid_of
 from support.luma_scenes import grey_frame, levels, street
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from stages.runtimes.choosing import FORMAT, ChoiceKey, StoredChoice, choice_file, read_choice, write_choice
 from stages.runtimes.network import Candidate
-from stages.runtimes.stored_choice import FORMAT, ChoiceKey, StoredChoice, choice_file, read_choice, write_choice
 
 KEY = ChoiceKey(
     network="movenet-multipose",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.verdicts.verdict_file import ID
-from stream.alerts.numbered_ids import NumberedIds
+from stream.cameras.registry import NumberedIds
 
 
 @given(st.lists(st.sampled_from(["door", "yard"]), min_size=1, max_size=50))

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from stream.annotation import overlay
+from stream.annotation.annotate import StatusStrip
 from stream.annotation.label_placement import Placement
 from stream.annotation.overlay import MOST_REASONS, OverlayPainter, reasons
-from stream.annotation.status_strip import StatusStrip
 from stream.pictures.drawing import LONGEST_TEXT, relevance_colour, shortened, track_colour
 from stream.results import Action, DetectedObject, Part
 from support.engines.drawn_results import a_frame, a_person

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
-from stream.cameras.camera_zones import CameraZones
-from stream.cameras.events import ActionEvents
+from stream.cameras.camera import ActionEvents, CameraZones
 from stream.messaging.assemble import frame_message
 from stream.results import ModelRef
 from stream.settings.zones import ZoneConfig

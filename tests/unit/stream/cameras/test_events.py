@@ -6,7 +6,7 @@ from itertools import count
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
-from stream.cameras.events import ActionEvents
+from stream.cameras.camera import ActionEvents
 from stream.messaging.assemble import frame_message
 from stream.results import ModelRef
 

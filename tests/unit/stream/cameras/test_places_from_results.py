@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.types import FrameAnalysis, PartAnalysis, PersonAnalysis
-from stream.cameras.camera_zones import CameraZones
+from stream.cameras.camera import CameraZones
 from stream.messaging.assemble import frame_message
 from stream.results import Frame, ModelRef, decode
 from stream.rules.lines import Lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from stream.cameras.written_events import WrittenEvents
+from stream.cameras.camera_rules import WrittenEvents
 from stream.results import Event, Frame, ModelRef, Person, RuleAction
 
 SECOND = 1_000_000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.messaging.earlier import ALERTS
-from stream.messaging.earlier_runs import EarlierRuns
+from stream.messaging.gap_filling import EarlierRuns
 from stream.messaging.gaps import Hole, Position, Sequences
 from stream.messaging.replay import ReplayEnd
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import support.engines.wire_messages as wire
+from stream.annotation.annotate import StatusStrip
 from stream.annotation.overlay import OverlayPainter
-from stream.annotation.status_strip import StatusStrip
 from stream.archive.tables import batch, rows_of
 from stream.results import Action, DetectedObject, Frame, Message, ModelRef, Part, Person, decode
 from stream.results.fields import FARTHEST, LARGEST, LONGEST_NAME

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stream.config import Config, load
-from stream.settings.unknown_variables import warn_of_unknown_variables
+from stream.config import Config, load, warn_of_unknown_variables
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from stream.sources.backoff import Backoff
+from stream.sources.reader import Backoff
 
 
 class Middle(random.Random):

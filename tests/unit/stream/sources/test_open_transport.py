@@ -10,11 +10,16 @@ import pytest
 from stream.settings.engine import CameraConfig
 from stream.settings.network import WebRtcConfig
 from stream.sources.addresses import check_address, parse_device
-from stream.sources.demuxed.device import DeviceErrorDiagnosis, DeviceTransport, set_nonblocking
 from stream.sources.demuxed.file import FileTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import BadAddressError
-from stream.sources.open_transport import SharedTransports, make_opener
+from stream.sources.open_transport import (
+    DeviceErrorDiagnosis,
+    DeviceTransport,
+    SharedTransports,
+    make_opener,
+    set_nonblocking,
+)
 from stream.sources.pattern import PatternTransport
 from stream.sources.rtsp.fallback import RtspOpener, network_thread
 from stream.sources.webrtc.peers import Peers

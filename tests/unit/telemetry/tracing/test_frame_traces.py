@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 
 from telemetry.tracing.frame_traces import FrameTraces, TracedBatch
-from telemetry.tracing.spans import Span, span_count, spans_of
+from telemetry.tracing.span_export import Span, span_count, spans_of
 
 
 @dataclass(frozen=True)

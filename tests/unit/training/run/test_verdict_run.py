@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from commands.models.clip_console import verdict_notes, verdict_summary
+from commands.models.train_console import verdict_notes, verdict_summary
 from stages.checkpoint import Checkpoint, save
 from stages.checkpoint import load as load_checkpoint
 from stages.vocabulary import packaged

@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stages.types import ActionAnalysis, FrameAnalysis, PersonAnalysis
-from stream.cameras.events import ActionEvents
+from stream.cameras.camera import ActionEvents
 from support.training.answered_films import film
 from training.scoring.films import (
     AFTER_S,

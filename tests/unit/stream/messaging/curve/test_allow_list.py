@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.messaging.curve.allow_list import CHECK_INTERVAL_S, AllowList
+from stream.messaging.curve.authenticator import CHECK_INTERVAL_S, AllowList
 from stream.messaging.curve.keys import KeyFileError, KeyPair
 
 WALL, NAS = KeyPair.new(), KeyPair.new()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stream.sources.rtsp.dialling import dial
+from stream.sources.rtsp.client import dial
 from stream.sources.rtsp.udp_sockets import UdpSockets
 
 

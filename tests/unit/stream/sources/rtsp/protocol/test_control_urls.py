@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from stream.sources.rtsp.protocol.control_urls import base_of, control_urls
 from stream.sources.rtsp.protocol.messages import Headers
+from stream.sources.rtsp.protocol.session import base_of, control_urls
 
 REQUEST = "rtsp://10.0.0.7:8554/live?token=1"
 HIKVISION = "rtsp://192.168.1.64:554/Streaming/Channels/101/"
