@@ -165,14 +165,20 @@ class Intake:
         self._missed += lost
         self._more |= more
 
-    def set_armed(self, camera: str, rule: str, *, armed: bool) -> bool:
-        """Arm or disarm a rule. Return whether it is known. Open alerts of a disarmed rule are no longer shown."""
-        if (camera, rule) not in self.rules:
+    def set_armed(self, rules: Iterable[tuple[str, str]], *, armed: bool) -> bool:
+        """Arm or disarm rules. Return whether all are known; else none is changed.
+
+        Open alerts of disarmed rules are no longer shown.
+        """
+        known = self.rules
+        wanted = set(rules)
+        if not wanted <= known.keys():
             return False
         with self._ledger.transaction():
-            self._ledger.arm_rule(camera, rule, armed=armed)
-            if not armed:
-                self.states.hide(camera, rule)
+            for camera, rule in sorted(one for one in wanted if known[one] != armed):
+                self._ledger.arm_rule(camera, rule, armed=armed)
+                if not armed:
+                    self.states.hide(camera, rule)
         return True
 
     def set_rules(self, known: Iterable[tuple[str, str]]) -> bool:

@@ -246,7 +246,7 @@ class Notifier:
                     rules = [(camera, rule)]
                 case _:
                     return "unknown"
-            if not all(self.intake.set_armed(*rule, armed=text == "ARM") for rule in rules):
+            if not self.intake.set_armed(rules, armed=text == "ARM"):
                 return "unknown"
         except sqlite3.Error as error:
             self._ledger_failed(error)

@@ -301,12 +301,12 @@ def test_a_target_gets_only_the_alerts_that_it_wants(tmp_path: Path) -> None:
 
 def test_a_disarmed_rule_is_not_announced_and_arming_does_not_announce_what_began_before(notify: Notify) -> None:
     notify.take(alert("1"))
-    assert not notify.intake.set_armed("door", "unknown", armed=False)
-    assert notify.intake.set_armed("door", "fall", armed=False)
+    assert not notify.intake.set_armed([("door", "unknown")], armed=False)
+    assert notify.intake.set_armed([("door", "fall")], armed=False)
     assert notify.on == set()
     notify.take(alert("2", seq=1))
     notify.restart()
-    assert notify.intake.set_armed("door", "fall", armed=True)
+    assert notify.intake.set_armed([("door", "fall")], armed=True)
     notify.take(alert("1", "cleared", seq=2), alert("2", "cleared", seq=3), alert("3", seq=4))
     assert notify.states() == [("1", "began"), ("3", "began")]
 
@@ -322,7 +322,7 @@ def test_rules_of_the_engine_replace_those_known_except_with_open_alerts(notify:
 
 def test_a_disarmed_rule_stays_disarmed_while_the_engine_does_not_list_it(notify: Notify) -> None:
     notify.intake.set_rules([("door", "fall"), ("yard", "fall")])
-    assert notify.intake.set_armed("yard", "fall", armed=False)
+    assert notify.intake.set_armed([("yard", "fall")], armed=False)
     notify.restart()
     assert notify.intake.set_rules([("door", "fall")])
     assert notify.intake.rules == {("door", "fall"): True}, "its sensor is removed"
