@@ -80,3 +80,44 @@ def test_few_bytes_are_buffered_for_a_client_that_does_not_read_and_it_is_discon
         runner.run(serve())
     # The buffer in the process, the kernel's (which doubles what it is given), and the client's.
     assert sum(written) < 3 * streaming.WRITE_BUFFER + 4 * len(CHUNK), sum(written)
+
+
+def test_a_client_that_does_not_read_the_file_that_it_asked_for_is_disconnected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "FILE_STALLED_S", 0.5)
+    film = tmp_path / "film"
+    film.write_bytes(bytes(32 << 20))
+    ended: list[bool] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = streaming.FileAnswer(film)
+        try:
+            await response.prepare(request)
+        finally:
+            ended.append(True)
+        return response
+
+    def connect(port: int) -> socket.socket:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.sendall(b"GET /film HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return client
+
+    async def serve() -> None:
+        server = HttpServer(
+            HttpConfig.model_validate({"bind": "127.0.0.1:0"}),
+            metrics=lambda accept: (b"", ""),
+            ready=lambda: (True, []),
+            alive=lambda: (True, []),
+            routes=[Route("GET", "/film", "read", answer, "A film.", long_lived=True, scope="none")],
+        )
+        await server.start()
+        try:
+            with await asyncio.to_thread(connect, int(server.address.rpartition(":")[2])):
+                await until(lambda: bool(ended))
+        finally:
+            await server.stop()
+
+    asyncio.run(serve())

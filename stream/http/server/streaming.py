@@ -10,6 +10,8 @@ from aiohttp.abc import AbstractStreamWriter
 
 STALLED_S = 10.0
 """A client that reads nothing for this long is disconnected."""
+FILE_STALLED_S = 60.0
+"""The same for files. A browser that shows a paused film reads nothing, and continues with a new request."""
 
 WRITE_BUFFER = 64 * 1024
 """Bytes that wait for a client in this process, and as many in the kernel. The defaults, 512 KiB with TLS and megabytes
@@ -44,11 +46,16 @@ def disconnect(request: web.Request) -> None:
 
 
 class FileAnswer(web.FileResponse):
-    """A file that the handler itself sends, by calling `prepare`.
+    """A file that the handler itself sends, by calling `prepare`. A client that reads nothing is disconnected.
 
     aiohttp would send it after the handler has returned. It would then no longer count as a stream, and would be cut
     like a short response.
     """
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        return None if self.prepared else await super().prepare(request)
+        if self.prepared:
+            return None
+        connection = request.transport.get_extra_info("socket") if request.transport is not None else None
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(FILE_STALLED_S * 1000))
+        return await super().prepare(request)
