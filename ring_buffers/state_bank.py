@@ -158,10 +158,6 @@ class StateBank:
         """Return the number of steps of the row's person."""
         return self._steps[slot]
 
-    def last_media_us(self, slot: int) -> int | None:
-        """Return the media time of the person's last step, µs; None before the first."""
-        return self._last_us[slot]
-
     def next_step(self, slot: int, media_us: int) -> PersonStep:
         """Return the row's next step at this media time. Changes nothing: `advance` makes the step."""
         n = self._steps[slot]

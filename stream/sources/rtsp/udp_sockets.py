@@ -41,8 +41,6 @@ class UdpSockets:
         self._expected_hosts: set[str] = set()
         self._expected_names: set[str] = set()
         """The hosts as packets name their senders; parsing each packet's sender takes longer than all else."""
-        self.foreign_packets = 0
-        """Ignored packets, which came from other hosts than the server."""
         for bound, on_packet in ((self._rtp, on_rtp), (self._rtcp, on_rtcp)):
             self._loop.add_reader(bound.fileno(), self._readable, bound, on_packet)
 
@@ -90,7 +88,6 @@ class UdpSockets:
             except OSError:  # an ICMP reply to what was sent
                 continue
             if sender[0] not in self._expected_names and not self._expects(sender[0]):
-                self.foreign_packets += 1
                 continue
             try:
                 on_packet(buffer[:size], now_ns)

@@ -56,7 +56,7 @@ def test_a_new_person_begins_with_a_zeroed_state_and_no_steps():
     assert bank.release(person(1)) == slot
     assert bank.acquire(person(2)) == slot
     assert value_of(bank, slot) == 0.0
-    assert bank.steps(slot) == 0 and bank.last_media_us(slot) is None
+    assert bank.steps(slot) == 0
 
 
 def test_the_longest_unseen_person_is_evicted_from_a_full_bank():
