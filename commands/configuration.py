@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream.settings.source_kinds import ADDRESS_FORMS
+from stream.settings.source_address import ADDRESS_FORMS
 
 if TYPE_CHECKING:
     from stream.config import Config
@@ -63,9 +63,9 @@ def parse_source(text: str, index: int) -> dict[str, Any]:
 
     Raises `ConfigError` for an id that cannot be one, and for an id without `=`, unless a file has that name.
     """
-    from stream.settings.camera_id import CAMERA_ID, camera_id_error
     from stream.settings.config_error import ConfigError
     from stream.settings.source_address import SourceAddress
+    from stream.settings.values import CAMERA_ID, camera_id_error
 
     name, equals, source = text.partition("=")
     if (meant := _without_equals(text)) is not None:
@@ -86,8 +86,8 @@ def parse_source(text: str, index: int) -> dict[str, Any]:
 
 def _without_equals(text: str) -> str | None:
     """Return the id in `ID` or `ID:rtsp://…`, where `ID=rtsp://…` was meant; None for any other text."""
-    from stream.settings.camera_id import CAMERA_ID
-    from stream.settings.source_kinds import kind_of
+    from stream.settings.source_address import kind_of
+    from stream.settings.values import CAMERA_ID
 
     name, _, rest = text.partition(":")
     alone = not rest and not name.isdigit()

@@ -100,9 +100,9 @@ def _write_pair(pair: KeyPair, secret_file: Path, public_file: Path) -> None:
 
 def _create(path: Path, text: str) -> None:
     from stream.messaging.curve.keys import KeyFileError
-    from stream.settings import private_file
+    from stream.settings import files
 
     try:
-        private_file.create(path, text)
+        files.create(path, text)
     except FileExistsError:
         raise KeyFileError(f"{path} exists and is not overwritten") from None

@@ -17,7 +17,7 @@ from commands.application import Application, lines
 from commands.ending import EXIT_USAGE, fail
 
 if TYPE_CHECKING:
-    from stream.settings.access.tokens import TokenConfig, TokensConfig
+    from stream.settings.tokens import TokenConfig, TokensConfig
 
 tokens_app = Application(help="Manage tokens for access over HTTP.", no_args_is_help=True)
 
@@ -99,7 +99,7 @@ def remove_command(name: Name, file: File) -> None:
 
 def _is_past(text: str) -> bool:
     """Return whether this is a date or time that is not after now."""
-    from stream.settings.access.tokens import parsed_us
+    from stream.settings.tokens import parsed_us
 
     try:
         return parsed_us(text) <= time.time_ns() // 1000
@@ -117,9 +117,9 @@ def _edited(path: Path, *, make: bool) -> Generator[list[dict[str, object]]]:
     from pydantic import ValidationError
 
     from stages.settings_file import error_text
-    from stream.settings import private_file
-    from stream.settings.access.tokens import TokensConfig
+    from stream.settings import files
     from stream.settings.config_error import ConfigError
+    from stream.settings.tokens import TokensConfig
 
     try:
         before = path.stat() if path.exists() else None
@@ -131,7 +131,7 @@ def _edited(path: Path, *, make: bool) -> Generator[list[dict[str, object]]]:
         except ValidationError as error:
             text = error_text(error, TokensConfig, command="partstream tokens new --help")
             raise ConfigError(f"{path} is not changed: {text}") from None
-        private_file.replace(path, HEADER + yaml.safe_dump({"tokens": tokens}, sort_keys=False))
+        files.replace(path, HEADER + yaml.safe_dump({"tokens": tokens}, sort_keys=False))
         if before is not None:
             os.chown(path, before.st_uid, before.st_gid)
             path.chmod(before.st_mode & 0o777)
@@ -140,7 +140,7 @@ def _edited(path: Path, *, make: bool) -> Generator[list[dict[str, object]]]:
 
 
 def _read(path: Path) -> TokensConfig:
-    from stream.settings.access.tokens import load_tokens
+    from stream.settings.tokens import load_tokens
 
     return load_tokens(path)
 

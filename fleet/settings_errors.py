@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic_core import ErrorDetails
 
-from stream.settings.camera_id import CAMERA_ID
+from stream.settings.values import CAMERA_ID
 
 _NUMBERS = ("float_", "int_", "bool_", "finite_number", "greater_than", "less_than")
 """Beginnings of the types of errors about numbers. Their values are no secrets."""

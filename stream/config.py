@@ -19,16 +19,14 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from stages.settings import ModelSettings, Section, TrackingSettings, WindowSettings
 from stages.settings_file import SettingsFileError, error_text, merged, read_settings
-from stream.settings.camera_id import CAMERA_ID
+from stream.settings import files
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
-from stream.settings.files import written_files
 from stream.settings.fleet import FleetSettings
-from stream.settings.incidents.incidents import IncidentsConfig
-from stream.settings.incidents.verdicts import VerdictsConfig
 from stream.settings.network import HttpConfig, TracingConfig, WebRtcConfig
-from stream.settings.privacy.modes import PrivacyConfig
-from stream.settings.recording import RecordingConfig
+from stream.settings.privacy import PrivacyConfig
+from stream.settings.recording import IncidentsConfig, RecordingConfig, VerdictsConfig
+from stream.settings.values import CAMERA_ID
 from telemetry.redaction import redact
 
 logger = logging.getLogger(__name__)
@@ -157,7 +155,7 @@ class Config(Section):
         if self.rules_file is not None and not self.rules_file.name:
             raise ValueError("rules_file: must be a file")
         try:
-            written_files.check(self)
+            files.check_written(self)
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
@@ -195,7 +193,7 @@ def load(path: str | Path | None = None, overrides: dict[str, Any] | None = None
     except SettingsFileError as error:
         raise ConfigError(str(error)) from None
     config = _validated(merged(merged(content, _read_environment()), overrides or {}), str(path or "configuration"))
-    written_files.check(config, path)
+    files.check_written(config, path)
     return config
 
 

@@ -22,7 +22,7 @@ from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
 from stream.recording.recorder import Recorder
 from stream.settings.config_error import ConfigError
 from stream.settings.network import TracingConfig
-from stream.settings.privacy.modes import MODES
+from stream.settings.privacy import MODES
 from stream.sources.webrtc.peers import Peers
 from telemetry.catalogue import ICE_STATES, INCIDENT_KINDS, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series

@@ -13,7 +13,7 @@ from stream.messaging.curve.keys import client_keys
 from stream.messaging.gap_filling import Counts, Gap, ReplayServerAt
 from stream.messaging.gaps import Hole, Position, Postponed, Sequences
 from stream.results import Frame, Message
-from stream.settings.camera_id import CAMERA_ID, camera_id_error
+from stream.settings.values import CAMERA_ID, camera_id_error
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.subscription import KINDS, Kind, Subscription, prefixes_of
 

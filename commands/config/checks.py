@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from stages.settings import ModelSettings
     from stream.config import Config
     from stream.settings.engine import CameraConfig
-    from stream.settings.incidents.incidents import IncidentsConfig
     from stream.settings.network import HttpConfig
-    from stream.settings.recording import RecordingConfig
+    from stream.settings.recording import IncidentsConfig, RecordingConfig
 
 
 DEVICE = re.compile(r"auto|(cpu|cuda)(:[0-9]{1,3})?")
@@ -116,8 +115,8 @@ def _access(config: HttpConfig) -> Iterator[str]:
     from stream.http.server.audit import Audit
     from stream.http.server.auth import check_tokens
     from stream.http.server.bind_address import resolve
-    from stream.settings.access.tokens import load_tokens
     from stream.settings.config_error import ConfigError
+    from stream.settings.tokens import load_tokens
 
     if config.bind is None:
         return

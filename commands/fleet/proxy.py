@@ -173,7 +173,7 @@ def _proxy(
     directory: Connection, serving: PublishConfig, kinds: list[ProxiedKind] | None, cameras: list[str] | None
 ) -> Proxy:
     from fleet.proxy.proxy import Proxy
-    from stream.settings.camera_id import CAMERA_ID, camera_id_error
+    from stream.settings.values import CAMERA_ID, camera_id_error
     from stream.subscriber import KINDS, Kind
 
     for name in cameras or ():

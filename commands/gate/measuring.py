@@ -22,9 +22,9 @@ from stages.profiles import load_checkpoint, load_model
 from stages.third_party import weights
 from stream.backtest.selection import Selection
 from stream.rules_file import check_names, load_rules, stored_names
-from stream.settings.camera_id import CAMERA_ID
 from stream.settings.engine import CameraConfig
 from stream.settings.rules import RuleConfig, RulesConfig
+from stream.settings.values import CAMERA_ID
 from training.console.progress_bar import progress_bar
 from training.footage.judging import Judged
 from training.footage.labels import OTHER

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from commands.console.amounts import counted
 from commands.console.tables import show_title, table, text
-from stream.settings.durations import duration_text
+from stream.settings.values import duration_text
 
 MOST_LISTED = 40
 """Alerts that a list on the console shows; `--json` has all."""

@@ -6,7 +6,7 @@ import logging
 import stat
 from pathlib import Path
 
-from stream.settings import private_file
+from stream.settings import files
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +20,9 @@ def write(path: Path, text: str) -> None:
         if path.read_bytes() == text.encode() and stat.S_IMODE(path.stat().st_mode) == 0o600:
             return
     except OSError:
-        private_file.replace(path, text)
+        files.replace(path, text)
         return
     try:
-        private_file.replace(path, text)
+        files.replace(path, text)
     except OSError as error:
         logger.error("%s can't be written, so the file from before is used: %s", path, error.strerror)

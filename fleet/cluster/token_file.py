@@ -8,7 +8,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from stream.settings import private_file
+from stream.settings import files
 from stream.settings.config_error import ConfigError
 
 LEAST_CHARACTERS, MOST_CHARACTERS = 32, 512
@@ -21,7 +21,7 @@ def create(path: Path) -> bool:
         return False
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        private_file.create(path, secrets.token_hex(32))
+        files.create(path, secrets.token_hex(32))
     except OSError as error:
         raise ConfigError(f"{path}: the token can't be written: {error.strerror}") from None
     return True

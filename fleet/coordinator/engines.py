@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fleet.settings import NAME
 from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
 from stream.results.places import EngineAddress
-from stream.settings.camera_id import CAMERA_ID
+from stream.settings.values import CAMERA_ID
 
 MOST_LOST = 256
 """Lost engines that are still listed."""

@@ -16,7 +16,7 @@ from fleet.placement.views import CameraView, EngineView
 from fleet.settings import FleetCamera
 from stream.membership.protocol import CameraReport, LeastPrivacy
 from stream.results import Place
-from stream.settings.privacy.modes import PrivacyMode
+from stream.settings.privacy import PrivacyMode
 
 CameraPlacement = Literal["placed", "moving", "unplaced", "disabled"]
 PLACEMENTS: tuple[CameraPlacement, ...] = ("placed", "moving", "unplaced", "disabled")

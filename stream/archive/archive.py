@@ -36,7 +36,7 @@ from stream import file_lock
 from stream.archive.tables import SCHEMAS, Table, batch
 from stream.messaging.gaps import Hole, Position
 from stream.settings.config_error import ConfigError
-from stream.settings.files.free_space import too_little
+from stream.settings.files import too_little
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from stages.settings_file import plain_message
-from stream.settings.camera_id import CAMERA_ID
 from stream.settings.engine import CameraConfig
+from stream.settings.values import CAMERA_ID
 from stream.sources.addresses import check_address
 from stream.sources.errors import BadAddressError
 

@@ -31,7 +31,7 @@ from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.recorder import Recorder
 from stream.rules_file import Places
 from stream.settings.engine import CameraConfig
-from stream.settings.privacy.modes import MODES
+from stream.settings.privacy import MODES
 from stream.sources.decoding.picture_memory import give_back
 from stream.sources.open_transport import SharedTransports, make_opener
 from stream.sources.reader import CameraReader

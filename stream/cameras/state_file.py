@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 from stages.settings import Section
 from stream import file_lock, output_file
 from stream.privacy.known_privacy import HiddenCamera, KnownPrivacy
-from stream.settings import private_file
+from stream.settings import files
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
 
@@ -124,7 +124,7 @@ class CameraStateFile:
         }
         if kept := [camera.model_dump(mode="json") for camera in hidden if camera not in decided]:
             content["hidden"] = kept
-        private_file.replace(self.path, json.dumps(content, indent=1))
+        files.replace(self.path, json.dumps(content, indent=1))
 
 
 def _whole(camera: CameraConfig) -> Mapping[str, object]:

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from stream.incidents.database import FrameKey
-from stream.settings.camera_id import CAMERA_ID
-from stream.settings.files.free_space import too_little
+from stream.settings.files import too_little
+from stream.settings.values import CAMERA_ID
 
 FOLDER = "pictures"
 _OWN = re.compile(rf"([0-9a-f]{{32}})_([0-9]{{1,18}})_([0-9]{{1,18}})_({CAMERA_ID.pattern})\.jpg(\.part)?")

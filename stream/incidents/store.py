@@ -34,7 +34,7 @@ from stream.incidents.stored_incidents import StoredIncidents, StoreUnavailableE
 from stream.recording.planning import wanted
 from stream.results import Alert, ClipReady, Event, Frame, Message
 from stream.settings.config_error import ConfigError
-from stream.settings.incidents.incidents import IncidentsConfig
+from stream.settings.recording import IncidentsConfig
 
 logger = logging.getLogger(__name__)
 

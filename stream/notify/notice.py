@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from stream.results import Alert, about
-from stream.settings.durations import duration_text
+from stream.settings.values import duration_text
 
 SCHEMA = "partstream.notice/1"
 PLAIN = ("event", "clip")

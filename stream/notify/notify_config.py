@@ -22,8 +22,7 @@ from pydantic_core import ErrorDetails
 from stages.settings import Section
 from stages.settings_file import SettingsFileError, error_text, read_settings
 from stream.settings.config_error import ConfigError
-from stream.settings.durations import Duration, microseconds
-from stream.settings.hours import HoursConfig, TimeZoneName
+from stream.settings.values import Duration, HoursConfig, TimeZoneName, microseconds
 from telemetry.redaction import redact
 
 logger = logging.getLogger(__name__)

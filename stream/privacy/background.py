@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from PIL import Image, ImageChops
 
 from stream.privacy.slot_mask import MARGIN, Outline, drawn
-from stream.settings.privacy.background import BackgroundConfig
+from stream.settings.privacy import BackgroundConfig
 
 LARGEST = 32 << 20
 """Bytes of a file."""

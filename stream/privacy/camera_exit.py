@@ -16,7 +16,7 @@ from stream.privacy.shown import Shown, ShownResult, ShownSlot
 from stream.privacy.slot_mask import SlotMask
 from stream.results import Frame
 from stream.settings.engine import CameraConfig
-from stream.settings.privacy.modes import PrivacyMode
+from stream.settings.privacy import PrivacyMode
 from stream.sources.packet_sinks import PacketSink, PacketSinks
 
 HIDDEN: dict[PrivacyMode, str] = {

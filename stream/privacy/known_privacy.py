@@ -11,9 +11,7 @@ from pydantic import Field
 from stages.settings import Section
 from stream.results import Frame
 from stream.settings.engine import CameraConfig
-from stream.settings.privacy.background import BackgroundConfig
-from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
-from stream.settings.privacy.modes import MODES, PrivacyMode, WantedPrivacy
+from stream.settings.privacy import MODES, MOST_MASKS, BackgroundConfig, MaskConfig, PrivacyMode, WantedPrivacy
 
 Camera = TypeVar("Camera", bound=CameraConfig)
 

@@ -7,8 +7,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from stream.settings.config_error import ConfigError
-from stream.settings.incidents.incidents import IncidentsConfig
-from stream.settings.recording import RecordingConfig
+from stream.settings.recording import IncidentsConfig, RecordingConfig
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ import msgspec
 
 from stream import file_lock
 from stream.recording.clips import NAME, Clip, clip_name
-from stream.settings.files.free_space import too_little
+from stream.settings.files import too_little
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from stream.settings.hours import DAYS, HoursConfig
+from stream.settings.values import DAYS, HoursConfig
 
 MINUTE_US = 60_000_000
 """The answer is the same within a minute of UTC, because time zones differ by whole minutes."""

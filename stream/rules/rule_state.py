@@ -13,7 +13,7 @@ from stream.rules.compiled import Rule, WantedAction
 from stream.rules.conditions import POSTURES
 from stream.rules.runs import Run
 from stream.rules.seen import Seen, Shown
-from stream.settings.durations import duration_text
+from stream.settings.values import duration_text
 
 MOST_PARTS = 2
 """Parts named, the most relevant first; archives keep at least as many."""

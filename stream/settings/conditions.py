@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from stages.settings import Section
-from stream.settings.durations import Duration
+from stream.settings.values import Duration
 
 MOST_NODES = 64
 """Conditions of a written action, all levels together."""

@@ -10,13 +10,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from ring_buffers.policy import Policy
 from stages.settings import LEAST, Section
-from stream.settings.camera_id import CAMERA_ID, camera_id_error
 from stream.settings.network import BoundEndpoint
-from stream.settings.privacy.background import BackgroundConfig
-from stream.settings.privacy.masks import MOST_MASKS, MaskConfig
-from stream.settings.privacy.modes import PrivacyMode, WantedPrivacy
-from stream.settings.source_address import SourceAddress, quoted
-from stream.settings.source_kinds import ADDRESS_FORMS, PACES
+from stream.settings.privacy import MOST_MASKS, BackgroundConfig, MaskConfig, PrivacyMode, WantedPrivacy
+from stream.settings.source_address import ADDRESS_FORMS, PACES, SourceAddress, quoted
+from stream.settings.values import CAMERA_ID, camera_id_error
 from stream.settings.zones import MOST_LINES, MOST_ZONES, LineConfig, ZoneConfig, ZoneName
 
 MOST_PIXELS = 1 << 28

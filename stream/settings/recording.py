@@ -1,4 +1,4 @@
-"""Settings of clips of events."""
+"""Settings of what is kept of alerts and events: clips, pictures and the verdicts of people."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import ByteSize, Field, field_validator, model_validator
 
-from stages.settings import MOST_BYTES, Section
-from stream.settings.camera_id import CAMERA_ID
+from stages.settings import LEAST, MOST_BYTES, Section
 from stream.settings.source_address import quoted
+from stream.settings.values import CAMERA_ID
 
 LATE_S = 2.0
 """Longest delay from a frame to the recording of its event, by the model and the recorder: packets are held this much
@@ -71,3 +71,54 @@ class RecordingConfig(Section):
         if self.packet_seconds < self.seconds_before + LATE_S:
             raise ValueError(f"packet_seconds must be at least seconds_before plus {LATE_S:g} s")
         return self
+
+
+class IncidentsConfig(Section):
+    """Alerts and events that are kept on disk, each with a picture of its frame (docs/incidents.md)."""
+
+    directory: Path | None = Field(
+        None, description="Directory of the kept alerts and events. Unset: only the latest alerts, in memory."
+    )
+    actions: dict[str, Annotated[float, Field(ge=0, le=1)]] | None = Field(
+        None,
+        description="Actions that are kept, with their minimum scores: `{fall: 0.6, kick: 0.5}`. Unset: as "
+        "`recording.actions`.",
+    )
+    budget: ByteSize = Field(
+        ByteSize(2 * 10**9),
+        ge=1 << 20,
+        le=MOST_BYTES,
+        description="Space for all pictures, in bytes or as `2GB`, `500MB`; the oldest are deleted first.",
+    )
+    keep_days: float = Field(
+        30.0, ge=LEAST, le=36_500, description="Time after which alerts and events are deleted, days."
+    )
+    least_free: ByteSize = Field(
+        ByteSize(10**9),
+        ge=0,
+        le=MOST_BYTES,
+        description="No picture is written while the disk has less free space than this.",
+    )
+    width: int = Field(960, ge=160, le=1920, description="Maximum width of pictures in pixels.")
+
+
+class VerdictsConfig(Section):
+    """What people said of alerts and events, kept for training with the clips (docs/review.md)."""
+
+    directory: Path | None = Field(
+        None,
+        description="Directory of the verdicts and their clips. Unset: `verdicts` in `incidents.directory`.",
+    )
+    budget: ByteSize = Field(
+        ByteSize(20 * 10**9),
+        ge=1 << 20,
+        le=MOST_BYTES,
+        description="Space for verdicts and their clips, in bytes or as `20GB`. Nothing is deleted to make room: when "
+        "it is used up, verdicts on further alerts and events are refused.",
+    )
+    least_free: ByteSize = Field(
+        ByteSize(10**9),
+        ge=0,
+        le=MOST_BYTES,
+        description="No clip is copied for a verdict if that would leave less free space on the disk than this.",
+    )

@@ -9,10 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from stages.settings import Section
-from stream.settings.camera_id import CAMERA_ID
 from stream.settings.conditions import ActionName, Condition, Names, Score, as_tuple, size_error
-from stream.settings.durations import Duration
-from stream.settings.hours import HoursConfig, TimeZoneName
+from stream.settings.values import CameraId, Duration, HoursConfig, TimeZoneName
 from stream.settings.zones import ZoneName
 
 MOST_RULES = 256
@@ -23,7 +21,6 @@ LONGEST_CYCLE = 6
 """Written actions of a cycle that an error names."""
 
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-CameraId = Annotated[str, StringConstraints(pattern=f"^{CAMERA_ID.pattern}$")]
 Severity = Literal["info", "warning", "critical"]
 Side = Literal["left", "right"]
 

@@ -24,7 +24,7 @@ from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
 from stream.messaging.gaps import Hole, Position, Postponed, Sequences
 from stream.results import Stats, decode
 from stream.results.heads import Received, topic_of
-from stream.settings.camera_id import CAMERA_ID
+from stream.settings.values import CAMERA_ID
 from stream.subscription.generations import Admission, Generations
 from stream.subscription.subscription import AnyMessage, Subscription
 from stream.zeromq_context import terminated

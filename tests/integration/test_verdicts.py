@@ -13,7 +13,7 @@ from unittest import mock
 import msgspec
 
 from stages.verdicts import verdict_file
-from stream.settings import private_file
+from stream.settings import files
 from support.engines.controlled_engine import configured, running
 from support.engines.recording_engine import between, recorded, recording
 from support.engines.small_clips import make_clip
@@ -126,7 +126,7 @@ async def test_a_full_disk_is_answered_with_507_and_the_verdict_before_stays(tmp
         path = f"/api/v1/incidents/{FIRST}/verdict"
         await client.ask("PUT", path, json={"verdict": "right"})
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with mock.patch.object(private_file, "replace", side_effect=full):
+        with mock.patch.object(files, "replace", side_effect=full):
             status, problem, _ = await client.ask("PUT", path, json={"verdict": "wrong"})
         assert (status, problem["type"]) == (507, "urn:partstream:problem:verdict-not-kept")
         assert "No space left" in problem["detail"]

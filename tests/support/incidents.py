@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from stream.incidents.store import IncidentStore
 from stream.results import Alert, Event, Frame, ModelRef
-from stream.settings.incidents.incidents import IncidentsConfig
+from stream.settings.recording import IncidentsConfig
 from support.waiting import wait_until
 
 S = 1_000_000

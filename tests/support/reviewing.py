@@ -21,7 +21,7 @@ from stream.incidents.store import IncidentStore
 from stream.recording.clips import Clip, ClipEvent, clip_name
 from stream.recording.library import ENDINGS, ClipLibrary
 from stream.results import Action, ClipReady, Event, Frame, Person
-from stream.settings.incidents.incidents import IncidentsConfig
+from stream.settings.recording import IncidentsConfig
 from support.engines.controlled_engine import Client, configured
 from support.incidents import RUN, S, event, frame, give
 from support.waiting import until

@@ -15,7 +15,7 @@ from stream.notify.notify_config import (
     TargetConfig,
     WebhookConfig,
 )
-from stream.settings.durations import setting_text
+from stream.settings.values import setting_text
 from tools.docs.config_reference import table
 
 PAGE = Path(__file__).parents[2] / "docs" / "notify-configuration.md"

@@ -16,7 +16,7 @@ from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.http.server.streaming import FileAnswer
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
-from stream.settings.privacy.modes import MODES, PrivacyMode
+from stream.settings.privacy import MODES, PrivacyMode
 
 PATH = "/api/v1/clips"
 

@@ -12,7 +12,7 @@ from stream.cameras.registry import CameraRegistry
 from stream.messaging.results_file import ResultsFile
 from stream.results import Load, ModelRef, Stats
 from stream.settings.engine import CameraConfig
-from stream.settings.privacy.modes import PrivacyMode
+from stream.settings.privacy import PrivacyMode
 
 State = Literal["connecting", "live", "stalled", "reconnecting", "ended", "removed"]
 

@@ -16,9 +16,9 @@ from typing import Literal
 
 from stream.http.server.bind_address import BindAddress
 from stream.membership.passes import Passes
-from stream.settings.access.tokens import Right, load_tokens
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
+from stream.settings.tokens import Right, load_tokens
 
 logger = logging.getLogger(__name__)
 

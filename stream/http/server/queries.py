@@ -10,7 +10,7 @@ from aiohttp import web
 
 from stream.http.server.problems import invalid
 from stream.http.server.routes import Parameter
-from stream.settings.camera_id import CAMERA_ID
+from stream.settings.values import CAMERA_ID
 
 CAMERA_ID_SCHEMA = {"type": "string", "pattern": f"^{CAMERA_ID.pattern}$"}
 LONGEST_NUMBER = 20

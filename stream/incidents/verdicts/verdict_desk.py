@@ -25,9 +25,8 @@ from stream.recording.clips import Clip
 from stream.recording.library import RESULTS, ClipLibrary
 from stream.results import ClipReady, Message, about
 from stream.settings.config_error import ConfigError
-from stream.settings.incidents.incidents import IncidentsConfig
-from stream.settings.incidents.verdicts import VerdictsConfig
-from stream.settings.privacy.modes import MODES, PrivacyMode
+from stream.settings.privacy import MODES, PrivacyMode
+from stream.settings.recording import IncidentsConfig, VerdictsConfig
 
 logger = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from stages.verdicts import verdict_file
 from stages.verdicts.verdict_file import Verdict, VerdictFileError
 from stream import file_lock
 from stream.recording.library import sync
-from stream.settings import private_file
-from stream.settings.incidents.verdicts import VerdictsConfig
+from stream.settings import files
+from stream.settings.recording import VerdictsConfig
 
 logger = logging.getLogger(__name__)
 
@@ -193,13 +193,13 @@ class VerdictFolder:
         for folder in (verdict_file.CLIPS, verdict_file.LABELS):
             (self.directory / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self.directory / verdict_file.LAYOUT).exists():
-            private_file.replace(self.directory / verdict_file.LAYOUT, verdict_file.layout())
+            files.replace(self.directory / verdict_file.LAYOUT, verdict_file.layout())
 
     def _write(self, verdict: Verdict, text: str) -> None:
         clips, before = self.read(), self.get(verdict.id)
         path = verdict_file.label_path(self.directory, verdict.id)
         size = _size(path)
-        private_file.replace(path, text)
+        files.replace(path, text)
         self._bytes += _size(path) - size
         clips[verdict.clip] += 1
         if before is not None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from run_stream import app
 from stream.privacy.background import Background
-from stream.settings.privacy.background import BackgroundConfig
+from stream.settings.privacy import BackgroundConfig
 
 
 def film(path: Path) -> Path:

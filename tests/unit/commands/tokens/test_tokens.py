@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from run_stream import app
 from stream.http.server.auth import Access, TokensFile
-from stream.settings.access.tokens import load_tokens
+from stream.settings.tokens import load_tokens
 
 
 def tokens(*arguments: str | Path) -> tuple[int, str, str]:

@@ -12,7 +12,7 @@ from fleet.agent import kept_file
 from fleet.agent.agent import Agent
 from fleet.agent.node import agent_of
 from fleet.settings import FleetConfig
-from stream.settings import private_file
+from stream.settings import files
 from support.waiting import until
 
 
@@ -21,7 +21,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, text: str) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(private_file, "replace", full)
+    monkeypatch.setattr(files, "replace", full)
 
 
 def test_a_file_is_written_for_its_owner_only(tmp_path: Path) -> None:

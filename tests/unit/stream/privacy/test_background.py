@@ -12,7 +12,7 @@ from stream.privacy.background import Background
 from stream.privacy.drawn_pictures import GREY, DrawnPicture
 from stream.privacy.known_privacy import KnownPrivacy
 from stream.settings.engine import CameraConfig
-from stream.settings.privacy.background import BackgroundConfig
+from stream.settings.privacy import BackgroundConfig
 from support.engines.wire_messages import frame
 
 RED = (200, 30, 30)

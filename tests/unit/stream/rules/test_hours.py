@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from stream.rules.hours import Hours
-from stream.settings.hours import HoursConfig
+from stream.settings.values import HoursConfig
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 

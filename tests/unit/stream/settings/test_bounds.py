@@ -18,8 +18,8 @@ from stages.settings_file import error_text
 from stream.config import Config
 from stream.engine import Engine
 from stream.notify.notify_config import NotifyConfig
-from stream.settings.access.tokens import TokensConfig
 from stream.settings.rules import RulesConfig
+from stream.settings.tokens import TokensConfig
 from support.examples import examples
 from support.models.bright_people import bright_pipeline, drawn_frames
 from support.numeric_settings import NOT_NUMBERS, Number, nested, numbers

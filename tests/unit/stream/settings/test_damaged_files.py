@@ -16,8 +16,8 @@ import fleet.settings
 import stream.config
 from stream.notify import notify_config
 from stream.rules_file import load_rules
-from stream.settings.access.tokens import load_tokens
 from stream.settings.config_error import ConfigError
+from stream.settings.tokens import load_tokens
 from support.damage import CHANCES, damaged
 from support.examples import examples
 from support.repository import REPOSITORY

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from stages.settings_file import MOST_ERRORS, SettingsFileError, error_text, read_settings
-from stream.settings.durations import duration_text
 from stream.settings.rules import MOST_ACTIONS, MOST_RULES, RulesConfig
+from stream.settings.values import duration_text
 
 
 def read(text: str, folder: Path) -> RulesConfig | str:

@@ -24,9 +24,8 @@ from stream.incidents.verdicts.verdict_desk import Said, VerdictDesk, VerdictsUn
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
 from stream.recording.clips import Clip
 from stream.recording.library import ENDINGS, ClipLibrary
-from stream.settings import private_file
-from stream.settings.incidents.incidents import IncidentsConfig
-from stream.settings.incidents.verdicts import VerdictsConfig
+from stream.settings import files
+from stream.settings.recording import IncidentsConfig, VerdictsConfig
 from support.incidents import alert, give
 from support.reviewing import FRAME_US, S, box_at, fell, keep, library_at, ready, shown_files, store_at, write_recorded
 from support.waiting import wait_until
@@ -204,7 +203,7 @@ def test_verdicts_that_cannot_be_kept_after_a_restart_are_counted_in_one_line(
     with mock.patch.object(at.library, "clip", return_value=None):
         at.say(RIGHT, FIRST, "e0123abcd-2")
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with mock.patch.object(private_file, "replace", side_effect=full):
+    with mock.patch.object(files, "replace", side_effect=full):
         at.desk.start()
         wait_until(lambda: bool(caplog.messages))
     assert caplog.messages == ["verdicts: 2 cannot be kept for training: No space left on device"]
@@ -308,7 +307,7 @@ def test_incidents_of_cameras_that_the_caller_does_not_see_do_not_exist(at: Desk
 def test_a_full_disk_refuses_the_verdict_and_keeps_the_one_before(at: Desk, function: str) -> None:
     at.say(RIGHT)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    target: Any = private_file if function == "replace" else os
+    target: Any = files if function == "replace" else os
     with mock.patch.object(target, function, side_effect=full), pytest.raises(VerdictsUnwritableError) as caught:
         at.desk.say([FIRST] if function == "replace" else ["e0123abcd-2"], WRONG)
     assert "No space left" in str(caught.value) and caught.value.done == []

@@ -9,7 +9,7 @@ import pytest
 from stream.archive.archive import Archive, DiskSpaceError
 from stream.incidents.picture_files import NoRoomError, PictureFiles
 from stream.recording.library import ClipLibrary
-from stream.settings.files.free_space import too_little
+from stream.settings.files import too_little
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stream.config import Config, ConfigError, load
-from stream.settings.files import written_files
+from stream.settings import files
 
 OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("cameras.0.source", {"cameras": [{"id": "a", "source": "FILE"}]}),
@@ -91,7 +91,7 @@ def test_every_setting_of_a_path_is_known_to_be_written_or_not() -> None:
     }
     folders = {"incidents.directory", "profiling_directory", "recording.directory", "verdicts.directory"}
     found = {name for name in _path_settings(Config) if not name.startswith(("cameras.", "fleet."))}
-    assert found == only_read | folders | set(written_files.WRITTEN)
+    assert found == only_read | folders | set(files.WRITTEN)
 
 
 def _path_settings(section: Any, name: str = "") -> set[str]:

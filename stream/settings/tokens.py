@@ -9,7 +9,6 @@ from __future__ import annotations
 import grp
 import os
 import stat
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,8 +19,8 @@ from yaml.nodes import ScalarNode
 
 from stages.settings import Section
 from stages.settings_file import SettingsFileError, error_text, read_settings
-from stream.settings.camera_id import CAMERA_ID
 from stream.settings.config_error import ConfigError
+from stream.settings.values import CameraId
 
 MOST_TOKENS = 1000
 MOST_CAMERAS = 1024
@@ -33,7 +32,6 @@ Right = Literal["look", "review", "control"]
 """What a token permits. Each right includes those before it."""
 
 TokenName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
-CameraId = Annotated[str, StringConstraints(pattern=f"^{CAMERA_ID.pattern}$")]
 
 
 def _as_text(value: object) -> object:
@@ -85,16 +83,16 @@ class TokensConfig(Section):
 
     @model_validator(mode="after")
     def _tokens_differ(self) -> TokensConfig:
-        for kind, values in (("name", self._names()), ("sha256", (token.sha256 for token in self.tokens))):
+        for kind, values in (
+            ("name", (token.name for token in self.tokens)),
+            ("sha256", (token.sha256 for token in self.tokens)),
+        ):
             seen: set[str] = set()
             for value in values:
                 if value in seen:
                     raise ValueError(f"tokens: two have the same {kind}{f' {value}' if kind == 'name' else ''}")
                 seen.add(value)
         return self
-
-    def _names(self) -> Iterator[str]:
-        return (token.name for token in self.tokens)
 
 
 def parsed_us(text: str) -> int:

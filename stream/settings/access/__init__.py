@@ -1,1 +1,0 @@
-"""Settings of access to the HTTP server."""

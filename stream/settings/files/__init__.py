@@ -1,1 +1,0 @@
-"""Which files an engine reads and writes."""

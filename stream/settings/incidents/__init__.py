@@ -1,1 +1,0 @@
-"""Settings of kept alerts and events."""

@@ -1,1 +1,0 @@
-"""Settings of what the pictures of cameras show."""
