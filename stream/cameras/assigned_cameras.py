@@ -11,9 +11,8 @@ import logging
 import time
 from collections.abc import Mapping
 
-from stream.cameras.camera_locks import CameraLocks
 from stream.cameras.changes import SettingsError, checked_settings
-from stream.cameras.registry import CameraRegistry, differences
+from stream.cameras.registry import CameraLocks, CameraRegistry, differences
 from stream.config import Config
 from stream.inference import memory_budget
 from stream.membership.lease import Leases

@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn, TypeVar
 
-from stream.cameras.camera_locks import CameraLocks
 from stream.cameras.changes import (
     InFleetError,
     NoCapacityError,
@@ -28,7 +27,7 @@ from stream.cameras.changes import (
     no_such_camera,
     with_changes,
 )
-from stream.cameras.registry import CameraRegistry, differences
+from stream.cameras.registry import CameraLocks, CameraRegistry, differences
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config
 from stream.inference import memory_budget

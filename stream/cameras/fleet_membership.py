@@ -1,23 +1,159 @@
-"""The parts of an engine that belong to a fleet, put together: leases, assigned cameras, reports and the member."""
+"""The membership of an engine in a fleet, and what it reports to the coordinator.
+
+Reports are measured at most once a second, from the counters that the engine keeps anyway.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from ring_buffers.frame_ring import FrameRing
 from stream.cameras.assigned_cameras import AssignedCameras
-from stream.cameras.fleet_report import FleetReport
+from stream.cameras.camera import Camera
 from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.inference.load_watch import LoadWatch
 from stream.membership.addresses import public, public_http
 from stream.membership.lease import Leases
 from stream.membership.member import Member
-from stream.membership.protocol import CameraReport, EngineReport
+from stream.membership.protocol import CameraReport, EngineReport, LeastPrivacy
 from stream.messaging.publisher import Publisher
 from stream.results import EngineAddress
 from stream.settings.fleet import FleetSettings
+from stream.sources.status import CameraStatus
+from telemetry.health import missed_frames
+from telemetry.tally import quantile
+
+MEASURE_EVERY_S = 1.0
+LEAST_BUSY = 0.05
+"""Share of the time in which the model worked, below which its capacity cannot be told: the estimate would be at least
+twenty times the present load."""
+LONGEST_MESSAGE = 300
+"""Characters of what ended a camera: a renewal has to fit a thousand of them."""
+LEARNED = 0.2
+"""Weight of a new measurement of the capacity."""
+
+Cumulative = Sequence[tuple[float, int]]
+
+
+class FleetReport:
+    """Reports of one engine. Runs in the event loop.
+
+    `capacity`: megapixels per second, until it was measured. `privacy`: the least of all cameras.
+    """
+
+    def __init__(
+        self,
+        cameras: CameraRegistry,
+        assigned: AssignedCameras,
+        load: LoadWatch,
+        *,
+        capacity: float,
+        max_cameras: int,
+        privacy: LeastPrivacy = "off",
+    ) -> None:
+        self._cameras = cameras
+        self._assigned = assigned
+        self._load = load
+        self._max_cameras = max_cameras
+        self._report = EngineReport(capacity, max_cameras, privacy=privacy)
+        self._measured_capacity: float | None = None
+        self._measured_s: float | None = None
+        self._busy_s = 0.0
+        self._batches: Cumulative = load.batches.cumulative()
+        self._missed: dict[FrameRing, int] = {}
+        self._ages: dict[FrameRing, Cumulative] = {}
+
+    def engine(self, now_s: float) -> EngineReport:
+        """Return the report of the engine. `now_s` is monotonic."""
+        if self._measured_s is None:
+            self._start(now_s)
+        elif now_s - self._measured_s >= MEASURE_EVERY_S:
+            self._measure(now_s - self._measured_s)
+            self._measured_s = now_s
+        return self._report
+
+    def cameras(self) -> dict[str, CameraReport]:
+        """Return the report of every camera that the engine has, and of every one that it refuses."""
+        reports: dict[str, CameraReport] = {}
+        for name in self._cameras.configs:
+            status = self._cameras.status(name)
+            camera = self._cameras.running.get(name)
+            pixels, fps = (0.0, 0.0) if camera is None else (_pixels(camera), camera.fps[1])
+            reason, message = _failure(status)
+            reports[name] = CameraReport(
+                self._assigned.generation(name),
+                status.state,
+                round(pixels, 1),
+                round(fps, 1),
+                reason=reason,
+                message=message,
+            )
+        for name, reason in self._assigned.refused.items():
+            reports[name] = CameraReport(self._assigned.generation(name), "ended", refused=reason)
+        return reports
+
+    def _start(self, now_s: float) -> None:
+        self._measured_s = now_s
+        self._busy_s = self._load.batches.sum
+
+    def _measure(self, seconds: float) -> None:
+        busy_s, batches = self._load.batches.sum, self._load.batches.cumulative()
+        live = [camera for camera in self._cameras.running.values() if camera.ring.policy == "latest"]
+        load = self._load.report()
+        capacity = self._capacity(
+            sum(map(_pixels, self._cameras.running.values())),
+            (busy_s - self._busy_s) / seconds,
+            eased=load.ease_level > 0 or load.overloaded,
+        )
+        missed = {camera.ring: missed_frames(camera.ring.counts().dropped) for camera in live}
+        ages: dict[FrameRing, Cumulative] = {camera.ring: camera.ages.cumulative() for camera in live}
+        self._report = EngineReport(
+            capacity=round(capacity, 1),
+            max_cameras=self._max_cameras,
+            age_ms=round(max((self._age_s(ring, now) for ring, now in ages.items()), default=0.0) * 1e3, 1),
+            dropped=round(sum(count - self._missed.get(ring, count) for ring, count in missed.items()) / seconds, 2),
+            batch_ms=round(quantile(self._batches, batches, 0.5) * 1e3, 1),
+            overloaded=load.overloaded,
+            ease_level=load.ease_level,
+            max_ease_level=load.max_ease_level,
+            privacy=self._report.privacy,
+        )
+        self._busy_s, self._batches, self._missed, self._ages = busy_s, batches, missed, ages
+
+    def _age_s(self, ring: FrameRing, now: Cumulative) -> float:
+        before = self._ages.get(ring)
+        return 0.0 if before is None else quantile(before, now, 0.95)
+
+    def _capacity(self, pixels: float, busy: float, *, eased: bool) -> float:
+        """Return the capacity after a measurement: the load, over the share of the time in which the model worked.
+
+        An engine that gives up quality, or drops frames, has no room: its capacity is the present load at most.
+        """
+        before = self._measured_capacity
+        if busy >= LEAST_BUSY and pixels > 0:
+            found = pixels / max(busy, 1.0) if eased else pixels / busy
+            self._measured_capacity = found if before is None else before + LEARNED * (found - before)
+        return self._report.capacity if self._measured_capacity is None else self._measured_capacity
+
+
+def _failure(status: CameraStatus) -> tuple[str, str]:
+    """Return code and sentence of what ended a camera for good; both empty if nothing did.
+
+    Problems of other cameras are left out: their words change with each attempt, and each change is a long renewal.
+    """
+    if status.state != "ended" or status.reason in (None, "disabled"):
+        return "", ""
+    return status.reason, status.message[:LONGEST_MESSAGE]
+
+
+def _pixels(camera: Camera) -> float:
+    """Return the camera's decoded megapixels per second."""
+    size = camera.status.size
+    return 0.0 if size is None else size[0] * size[1] * camera.fps[0] / 1e6
+
 
 LEAVE_WITHIN_S = 1.0
 """Longest time that an engine which is stopped goes on, so that other engines have its cameras first."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +20,6 @@ from ring_buffers.frame_ring import FrameRing
 from stages.types import Model
 from stream.alerts.alert_book import AlertBook
 from stream.cameras.camera import Camera
-from stream.cameras.camera_locks import CameraLocks
 from stream.cameras.camera_rules import CameraRules
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
@@ -64,6 +64,27 @@ hang."""
 
 ADJUSTABLE = frozenset({"max_fps", "staleness_ms", "zones", "lines"})
 """Settings that change without a restart of the camera; any other one restarts it, in a new epoch."""
+
+
+class CameraLocks:
+    """The locks that are held or waited for, by camera: one that is slow to stop does not delay changes of others."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._users: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def of(self, camera: str) -> AsyncGenerator[None]:
+        """Hold the lock of this camera, which need not exist."""
+        lock = self._locks.setdefault(camera, asyncio.Lock())
+        self._users[camera] = self._users.get(camera, 0) + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            self._users[camera] -= 1
+            if not self._users[camera]:
+                del self._users[camera], self._locks[camera]
 
 
 class CameraRegistry:

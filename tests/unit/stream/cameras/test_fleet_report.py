@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from stream import results
-from stream.cameras.fleet_report import LEARNED, LONGEST_MESSAGE, FleetReport
+from stream.cameras.fleet_membership import LEARNED, LONGEST_MESSAGE, FleetReport
 from stream.inference.load_watch import LoadWatch
 from stream.settings.engine import CameraConfig
 from stream.sources.status import CameraStatus
