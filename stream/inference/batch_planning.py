@@ -150,8 +150,6 @@ class CostEstimate:
 
     def batch_done(self, seconds: float, frames: int) -> None:
         """Learn that a batch of `frames` frames took `seconds`."""
-        if frames < 1 or seconds < 0:
-            raise ValueError(f"a batch has at least one frame and takes at least 0 s, not {frames} and {seconds}")
         keep = self.MEMORY
         self._weight = self._weight * keep + 1
         self._frames = self._frames * keep + frames

@@ -83,8 +83,6 @@ class Batcher:
 
     def add(self, ring: FrameRing, staleness_ns: int) -> None:
         """Add a ring. Ready frames that arrived longer ago than `staleness_ns` are dropped."""
-        if any(member.ring is ring for member in self._members):
-            raise ValueError(f"camera {ring.camera}: its ring was added to the batcher before")
         self._set_members((*self._members, _Member(ring, staleness_ns)))
 
     def remove(self, ring: FrameRing) -> None:

@@ -213,11 +213,6 @@ def test_costs_are_never_negative(batches):
         assert estimate.cost.per_frame_ns >= 0
 
 
-def test_an_empty_batch_is_refused():
-    with pytest.raises(ValueError, match="at least one frame"):
-        CostEstimate().batch_done(1.0, 0)
-
-
 @pytest.mark.parametrize(
     ("seconds_per_frame", "frames"),
     [(None, 1), (0.0, 8), (0.01, 8), (0.02, 7), (0.05, 3), (0.15, 1), (4.0, 1)],

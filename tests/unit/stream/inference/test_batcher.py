@@ -340,13 +340,6 @@ def test_a_camera_added_while_waiting_is_seen():
     assert names(taking.batch()) == ["a0"]
 
 
-def test_a_ring_is_added_once():
-    batcher = batcher_of()
-    a = Camera("a", batcher)
-    with pytest.raises(ValueError, match="added to the batcher before"):
-        batcher.add(a.ring, BUDGET)
-
-
 def test_an_interruption_ends_the_wait_once_and_loses_no_frame():
     clock = Clock()
     batcher = batcher_of(clock)
