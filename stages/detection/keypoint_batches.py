@@ -3,7 +3,7 @@
 Pictures of one shape run through the network together. `stages.detection.region_detector` does the same for
 networks that detect people, parts and objects.
 
-Regions overlap, so that somebody may be found twice, or in one of them only in part. A person cut by a region's edge is
+Regions overlap, so that a person may be found twice, or in one of them only in part. A person cut by a region's edge is
 left to a region that has them whole.
 """
 

@@ -83,7 +83,7 @@ MARGIN_PER_S = 0.5
 MOST_MARGIN = 1.0
 REST_US = 400_000
 """For so long, motion that was looked at and is nobody's is not looked at again, because trees and traffic never rest.
-Finding somebody is delayed by no more."""
+It delays finding a person by no more than this."""
 OBJECT_MARGIN = 0.25
 """Room around tracked people in which objects are looked for, in lengths of the longer side: things in hands reach
 beyond a person's box."""

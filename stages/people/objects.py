@@ -6,7 +6,7 @@ side of the person's box. Of equally near objects the one with the best score is
 object. See docs/method.md, "Features".
 
 For results, a hand holds the nearest object within half of that, if a hand can hold such a thing. An object is in the
-nearest hand, or in all hands whose centre is inside its box. Objects that somebody holds move with the hand, at the
+nearest hand, or in all hands whose centre is inside its box. Objects that a person holds move with the hand, at the
 same offset from its centre. All others keep still. The next look replaces them all.
 """
 
