@@ -29,8 +29,7 @@ from training.annotated_videos.feature_cache import (
     file_sha256,
     watch_videos,
 )
-from training.annotated_videos.folder_vocabulary import OwnLabels
-from training.annotated_videos.known_people import read_known
+from training.annotated_videos.known_people import OwnLabels, read_known
 from training.annotated_videos.sightings import Sightings, SightingsFileError, read_sightings
 from training.annotated_videos.step_labels import Labels, Unknown, label_steps
 from training.annotated_videos.watching import WatchSettings

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stages.vocabulary import State, Vocabulary
-from training.annotated_videos.known_people import KnownFrames, KnownPerson
-from training.annotated_videos.person_links import LONGEST_GAP, box_iou
+from training.annotated_videos.known_people import LONGEST_GAP, KnownFrames, KnownPerson, box_iou
 from training.annotated_videos.sightings import Sightings
 
 LEAST_IOU = 0.4

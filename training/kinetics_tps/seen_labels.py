@@ -29,8 +29,8 @@ class Seen:
             for person in frame.people:
                 self.states.update((part.name, part.verb) for part in person.parts.values())
 
-    def vocabulary(self, lists: Lists, *, least: int = 1) -> Vocabulary:
-        """Return the vocabulary of what was seen at least `least` times.
+    def vocabulary(self, lists: Lists) -> Vocabulary:
+        """Return the vocabulary of what was seen.
 
         Parts: the listed ones of the part graph's ten, in its order (all ten without a list), then other listed parts.
         States: in the list's order, then alphabetical; every part can be still. Actions: alphabetical. Raises
@@ -41,9 +41,9 @@ class Seen:
         listed = lists.parts or tuple(sorted({part for part, _ in self.states})) or PARTS
         parts = (*(part for part in PARTS if part in listed), *(part for part in listed if part not in PARTS))
         verbs_of: dict[str, set[str]] = {part: {STILL} for part in parts}
-        for (part, verb), times in self.states.items():
+        for part, verb in self.states:
             state = State.parse(verb)
-            if times >= least and state.verb not in ("", OUTSIDE) and part in verbs_of:
+            if state.verb not in ("", OUTSIDE) and part in verbs_of:
                 verbs_of[part].add(state.label)
         rank = {verb: at for at, verb in enumerate(lists.verbs)}
         verbs = sorted(set[str]().union(*verbs_of.values()), key=lambda verb: (rank.get(verb, len(rank)), verb))

@@ -23,8 +23,7 @@ from stages.profiles import choose_device
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.region_features.vgg_weights import load_features, save_features
 from stages.vocabulary import PARTS
-from training.annotated_videos.known_people import KnownPerson, read_known
-from training.annotated_videos.person_links import box_iou
+from training.annotated_videos.known_people import KnownPerson, box_iou, read_known
 from training.annotated_videos.regions.feature_source import weights_file
 from training.kinetics_tps import AnnotatedFrame, Dataset, Seen, Video
 from training.kinetics_tps.names import swapped_sides

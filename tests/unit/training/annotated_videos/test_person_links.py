@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.annotated_videos.person_links import link_people
+from training.annotated_videos.known_people import link_people
 
 Boxes = NDArray[np.float64]
 SIZE = 40
@@ -22,8 +22,8 @@ def at(*corners: Sequence[float] | Boxes) -> Boxes:
     return np.array([(x, y, x + SIZE - 1, y + SIZE - 1) for x, y in corners], np.float64).reshape(-1, 4)
 
 
-def linked(indices: list[int], boxes: list[Boxes], **options: float) -> list[list[int]]:
-    return [found.tolist() for found in link_people(indices, boxes, **options)]  # pyright: ignore[reportArgumentType]
+def linked(indices: list[int], boxes: list[Boxes]) -> list[list[int]]:
+    return [found.tolist() for found in link_people(indices, boxes)]
 
 
 @st.composite
@@ -47,7 +47,6 @@ def test_a_person_who_is_missing_briefly_keeps_their_identity() -> None:
 def test_after_too_long_a_gap_a_person_gets_a_new_identity() -> None:
     assert linked([1, 31], [at((0, 0)), at((0, 0))]) == [[0], [0]]
     assert linked([1, 32], [at((0, 0)), at((0, 0))]) == [[0], [1]]
-    assert linked([1, 7], [at((0, 0)), at((0, 0))], longest_gap=5) == [[0], [1]]
 
 
 def test_the_assignment_is_best_for_all_people_together() -> None:

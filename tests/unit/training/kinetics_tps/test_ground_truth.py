@@ -119,12 +119,6 @@ def test_others_is_an_ignored_target_and_no_state() -> None:
     assert vocabulary.ignored_verbs == ("others",)
 
 
-def test_rare_states_can_be_left_out() -> None:
-    counts = seen({"hip": "bend"}, {"hip": "bend"}, {"hip": "step"})
-    assert counts.states == {("hip", "bend"): 2, ("hip", "step"): 1}
-    assert counts.vocabulary(examples.LISTS, least=2).states_of["hip"] == ("none", "bend")
-
-
 def test_without_lists_the_vocabulary_holds_what_was_seen() -> None:
     vocabulary = seen({"wing": "fly high", "head": "turn"}).vocabulary(Lists())
     assert vocabulary.parts == ("head", "wing")
