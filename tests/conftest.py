@@ -58,7 +58,7 @@ SLOW = (
 LEARNING = (
     "unit/benchmarks/paper/test_paper_bench.py",
     "unit/benchmarks/paper/test_plain_pipeline.py",
-    "unit/training/annotated_videos/regions/test_detector_source.py",
+    "unit/training/annotated_videos/test_detector_source.py",
 )
 """Tests that use the detector of `support.models.drawn_people`. The first of them trains it, for minutes on a busy
 machine, and the others wait."""

@@ -29,7 +29,7 @@ from stages.vocabulary import packaged
 from support.models.scripted_people import record_inputs
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import sequences, whole_tracks
-from training.annotated_videos.regions.feature_source import FeatureSource
+from training.annotated_videos.region_sources import FeatureSource
 from training.annotated_videos.sightings import read_roi, write_sightings
 from training.annotated_videos.step_labels import Unknown, label_steps
 from training.annotated_videos.watching import Watcher, WatchSettings

@@ -57,7 +57,7 @@ REGION_CODE = (
     "stages/profiles.py",
     "stages/region_extractors.py",
     "stages/region_features/*.py",
-    "training/annotated_videos/regions/*_source.py",
+    "training/annotated_videos/region_sources.py",
 )
 """Sources that also decide it with RoI features, or with another detector than MoveNet."""
 

@@ -27,8 +27,7 @@ from stages.region_features.roi_features import RoiConfig
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings
 from stages.types import FrameAnalysis, Model, ModelInfo
 from stages.vocabulary import PARTS, packaged
-from training.annotated_videos.regions.detector_source import DetectorSource
-from training.annotated_videos.regions.feature_source import FeatureSource
+from training.annotated_videos.region_sources import DetectorSource, FeatureSource
 from training.annotated_videos.sightings import RoiVectors, Sightings
 from training.video.analysis import analyse_video
 from training.video.frames import VideoReadError

@@ -24,7 +24,7 @@ from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFe
 from stages.region_features.vgg_weights import load_features, save_features
 from stages.vocabulary import PARTS
 from training.annotated_videos.known_people import KnownPerson, box_iou, read_known
-from training.annotated_videos.regions.feature_source import weights_file
+from training.annotated_videos.region_sources import weights_file
 from training.kinetics_tps import AnnotatedFrame, Dataset, Seen, Video
 from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.seen_labels import OUTSIDE

@@ -11,8 +11,7 @@ from stages.region_features.roi_features import RoiConfig
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Folder, open_folder
 from training.annotated_videos.feature_cache import Progress
-from training.annotated_videos.regions.detector_source import detector_source
-from training.annotated_videos.regions.feature_source import feature_source
+from training.annotated_videos.region_sources import detector_source, feature_source
 from training.annotated_videos.watching import WatchSettings
 from training.run.learning.training_run import TrainingError, network_sizes
 from training.settings.run_config import TrainingConfig

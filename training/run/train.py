@@ -24,8 +24,7 @@ from stages.people.smoothing import SmoothingConfig
 from stages.third_party import weights
 from stages.weight_terms import LEARNED_FROM, WeightTerms, weight_terms
 from training.annotated_videos.clips import Folder
-from training.annotated_videos.regions.detector_source import detector_source
-from training.annotated_videos.regions.feature_source import feature_source
+from training.annotated_videos.region_sources import detector_source, feature_source
 from training.run.clip_run import ClipRun, LearnedClips
 from training.run.data_folder import learned_vocabulary
 from training.run.learning.batches import generates

@@ -23,7 +23,7 @@ from support.repository import REPOSITORY
 from support.training.folder_examples import StandIn, put_folder, stand_in
 from support.training.training_examples import motion_clips, stand_in_table, tiny
 from training.annotated_videos.clips import open_folder
-from training.annotated_videos.regions.feature_source import FeatureSource, feature_source
+from training.annotated_videos.region_sources import FeatureSource, feature_source
 from training.annotated_videos.sightings import read_roi
 from training.annotated_videos.watching import WatchSettings
 from training.run.data_folder import watched_folder

@@ -19,7 +19,7 @@ from stages.vocabulary import PARTS
 from support.models.drawn_people import CLASSES, SIZE, trained_detector, walking, write_film
 from support.repository import REPOSITORY
 from support.training.training_examples import stand_in_table
-from training.annotated_videos.regions.detector_source import detector_source
+from training.annotated_videos.region_sources import detector_source
 from training.annotated_videos.sightings import read_roi
 from training.kinetics_tps import (
     AnnotatedFrame,
