@@ -63,8 +63,7 @@ REGION_CODE = (
 
 UNUSED_S = 7 * 86_400.0
 """A folder of other code that was opened within this time may be in use by a run of that code."""
-_FOLDER_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{8}|[0-9a-f]{16}")
-"""The second form is that of earlier versions."""
+_FOLDER_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{8}")
 
 logger = logging.getLogger(__name__)
 

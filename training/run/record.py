@@ -90,8 +90,7 @@ def training_command(config: TrainingConfig, out: Path, file: Path | None = None
     if config.start is not None:
         words += ["--from", Path(config.start).name]
     words += ["--steps", str(config.steps), "--seed", str(config.seed), "--device", config.device, "--out", out.name]
-    # The names of these files may be no UTF-8, which a checkpoint's metadata is.
-    return shlex.join(words).encode("utf-8", "backslashreplace").decode()
+    return shlex.join(words)
 
 
 def initial_terms(config: TrainingConfig) -> WeightTerms:

@@ -110,12 +110,6 @@ def train(
     LanguageModelError, DataFolderError for recorded motion that shows no body, and DatasetError if no video can be read
     any more.
     """
-    if (videos is None) != (config.data.folder is None):
-        raise ValueError("give videos if and only if the configuration has data.folder")
-    if (recorded is None) != (config.data.recorded.folder is None):
-        raise ValueError("give recorded motion if and only if the configuration has data.recorded.folder")
-    if (clips is None) != (config.data.clips is None):
-        raise ValueError("give clips if and only if the configuration has data.clips")
     check_output(out)
     if clips is not None:
         vocabulary, known = clips.vocabulary, clips.start.network
@@ -185,13 +179,10 @@ def check_output(out: Path) -> None:
     """Raise TrainingError for a path that no checkpoint can be written to, such as a folder, and for a checkpoint that
     would overwrite a packaged one, or lie beside it."""
     try:
-        str(out).encode()
         if not out.name or (out.exists() and not out.is_file()):
             raise TrainingError(
                 f"{out}: is not a regular file; give --out the path of a file, such as runs/mine.safetensors"
             )
-    except UnicodeEncodeError:  # safetensors cannot open such a file
-        raise TrainingError(f"{out}: has a name that is not UTF-8; give --out another one") from None
     except OSError as error:
         raise TrainingError(f"{out}: can't be written: {error.strerror or error}") from None
     if is_packaged(out):
@@ -236,10 +227,8 @@ class _Keeper:
             return
         extra = read_state(self.run, self.state_file)
         self.progress.restore(extra["progress"], self.run.step)
-        # Earlier versions did not keep them.
-        known, units = extra.get("initial_terms"), extra.get("initial_units")
-        self.initial_units = initial_units(self.run.config) if units is None else frozenset(units)
-        self.initial = initial_terms(self.run.config) if known is None else weight_terms({LEARNED_FROM: known})
+        self.initial_units = frozenset(extra["initial_units"])
+        self.initial = weight_terms({LEARNED_FROM: extra["initial_terms"]})
         if self.selection is not None:
             self.selection.restore(extra["selection"])
 

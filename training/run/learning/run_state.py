@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from training.run.learning.losses import Rarity
 from training.run.learning.training_run import Run, TrainingError
@@ -85,7 +84,7 @@ def read_state(run: Run, path: Path) -> dict[str, Any]:
 
 
 def _restored(run: Run, path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    differing = sorted(_differences(_comparable_settings(run.config), _with_defaults(content["config"])))
+    differing = sorted(_differences(_comparable_settings(run.config), content["config"]))
     if differing:
         raise TrainingError(
             f"{path}: was written by a run with another {', '.join(differing)}; "
@@ -114,14 +113,6 @@ def _restored(run: Run, path: Path, content: dict[str, Any]) -> dict[str, Any]:
 
 def _comparable_settings(config: TrainingConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"log"})
-
-
-def _with_defaults(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return stored settings with the defaults of those that their version did not have."""
-    try:
-        return _comparable_settings(TrainingConfig.model_validate(stored))
-    except ValidationError:
-        return stored  # the differences name what this version does not accept
 
 
 def _differences(mine: dict[str, Any], theirs: dict[str, Any], prefix: str = "") -> list[str]:
