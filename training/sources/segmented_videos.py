@@ -19,14 +19,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from training.sources.terms import DataFolderError, read_bounded
+from training.sources.terms import DataFolderError, read_content
 
 VIDEO, LABELS = "video", "labels.json"
 EXTENSIONS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv")
 
 MOST_FRAMES = 5_000_000
 """Most frames of one video, over 40 hours at 30 a second. Scoring looks at each labelled frame."""
-_LARGEST_BYTES = 128 << 20
 
 Split = Literal["learn", "train", "validation", "test"]
 """The source's own division: `learn` leaves open which clips train and which select (`roles.video_roles`)."""
@@ -94,7 +93,7 @@ def read_segmented_videos(folder: Path, sources: Collection[str]) -> list[Segmen
 def read_labels(path: Path) -> list[SegmentedVideo]:
     """Read one source's labels and find its video files. Raises `DataFolderError`."""
     try:
-        clips = msgspec.json.decode(read_bounded(path, _LARGEST_BYTES), type=_Labels).clips
+        clips = msgspec.json.decode(read_content(path), type=_Labels).clips
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataFolderError(f"{path}: {error}") from None
     files = _files(path.parent)

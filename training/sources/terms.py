@@ -17,7 +17,6 @@ from msgspec import Meta
 from training.settings.run_config import Terms
 
 FILE = "sources.json"
-_LARGEST_BYTES = 16 << 20
 
 
 class DataFolderError(ValueError):
@@ -38,27 +37,18 @@ class _Sources(msgspec.Struct, frozen=True):
     sources: tuple[SourceFacts, ...]
 
 
-def read_bounded(path: Path, largest: int, advice: str = "") -> bytes:
-    """Return a file's content. Raises `DataFolderError` if it cannot be read, is not a file, or is too large.
-
-    `largest` in bytes. `advice` ends the message for a file that cannot be read.
-    """
+def read_content(path: Path, advice: str = "") -> bytes:
+    """Return a file's content. Raises `DataFolderError`, whose message ends with `advice`."""
     try:
-        if path.exists() and not path.is_file():  # a pipe or device may have no end
-            raise DataFolderError(f"{path}: is not a file")
-        with path.open("rb") as file:
-            content = file.read(largest + 1)
+        return path.read_bytes()
     except OSError as error:
         raise DataFolderError(f"{path}: can't be read ({error.strerror or error}){advice}") from None
-    if len(content) > largest:
-        raise DataFolderError(f"{path}: is larger than {largest >> 20} MiB")
-    return content
 
 
 def read_sources(folder: Path) -> dict[str, SourceFacts]:
     """Return the sources of a data folder by name. Raises `DataFolderError`, also for terms that are given twice."""
     path = folder / FILE
-    content = read_bounded(path, _LARGEST_BYTES, "; `partstream data import` creates a data folder")
+    content = read_content(path, "; `partstream data import` creates a data folder")
     try:
         listed = msgspec.json.decode(content, type=_Sources).sources
         json.loads(content, object_pairs_hook=_named_once)

@@ -50,9 +50,7 @@ def test_videos_of_the_named_sources_are_read_with_all_their_fields(tmp_path: Pa
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        (clip_entry() | {"frames": 0}, "frames"),
         (clip_entry() | {"fps": 0}, "fps"),
-        (clip_entry() | {"size": [320]}, "size"),
         (clip_entry() | {"split": "exam"}, "split"),
         (clip_entry() | {"segments": [[0, 10]]}, "segments"),
         (clip_entry((0, 10, "")), r"segments\[\.\.\.\]\[2\]|segments\[0\]\[2\]"),
