@@ -27,11 +27,10 @@ from training.run.learning.warm_start import from_keypoints_alone
 from training.run.record import learned_before
 from training.sequences.source import Source
 from training.settings.run_config import ModelConfig, TrainingConfig
+from training.sources.clip_tracks import ExampleTracks, VerdictTracks
 from training.sources.examples.example_clips import ExampleClips, open_examples
-from training.sources.examples.example_tracks import ExampleTracks
 from training.sources.terms import DataFolderError
 from training.sources.verdicts.verdict_clips import VerdictClips, open_verdicts
-from training.sources.verdicts.verdict_tracks import VerdictTracks
 
 _OWN = frozenset({"dropout", "action_dropout", "part_dropout", "geometry"})
 """Settings of the network that do not depend on where a run starts, beside those of its regions."""

@@ -21,7 +21,7 @@ from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError
 from training.run.validation.clip_evaluation import calibrate_clips, evaluate_clips
 from training.run.validation.generated_evaluation import calibrate, evaluate
-from training.run.validation.learned_clips import ExampleEvaluation, KnownActions, VerdictEvaluation
+from training.run.validation.learned_clips import KnownActions, example_figures, verdict_figures
 from training.run.validation.recorded_evaluation import RecordedEvaluation
 from training.run.validation.selection import Metric, clip_metric, generated_metric
 from training.settings.run_config import TrainingConfig
@@ -114,9 +114,9 @@ class HeldOut:
         seed = self._config.seed + TEST_SEED
         known = KnownActions(run.start.network.vocabulary, self._motions, count, window=window, seed=seed)
         if isinstance(run, VerdictRun):
-            return VerdictEvaluation(run, known, window=window).figures(network)
+            return verdict_figures(run, known, network, window)
         assert isinstance(run, ExampleRun)
-        return ExampleEvaluation(run, known, window=window).figures(network)
+        return example_figures(run, known, network, window)
 
     def data(self) -> dict[str, Any]:
         """Return the summaries of the folder and of the recorded motion for a checkpoint's metrics."""

@@ -77,92 +77,80 @@ def _generated(known: Vocabulary, motions: Path, sequences: int, window: int, se
         yield to_tensors(generator.batch(len(some), window, action=some))
 
 
-class ExampleEvaluation:
-    """Figures from the held-out clips, and from sequences of the actions that the start knew."""
+def example_figures(run: ExampleRun, known: KnownActions, network: ActionNetwork, window: int) -> dict[str, Any]:
+    """Return figures of the learned network; `known`: actions of the start's vocabulary.
 
-    def __init__(self, run: ExampleRun, known: KnownActions, *, window: int) -> None:
-        """`known`: of the start's vocabulary."""
-        self._run, self._known, self._window = run, known, window
+    `actions`: of each action with examples, the numbers of clips; with held-out clips, `recall`, the share of their
+    steps that are recognised, and `precision`, the share of right answers if every action were equally common.
+    Without other actions to confuse it with, the latter is missing. `before` and `after`: mean accuracy over the
+    actions of the start on generated sequences, of the start and of the learned network.
+    """
+    clips = run.clips
+    shares = _clip_answers(run, network, window)
+    before, _ = known.answers(network)
+    found: dict[str, Any] = {}
+    for action in clips.actions:
+        learned, held_out = clips.count(action, "train"), clips.count(action, "test")
+        found[action] = {"new": action in run.new, "learned": learned, "held_out": held_out}
+        if action in shares:
+            others = before | shares
+            wrong = [answers.get(action, 0.0) for other, answers in others.items() if other != action]
+            recall = shares[action].get(action, 0.0)
+            found[action]["recall"] = round(recall, 4)
+            if wrong:
+                total = recall + sum(wrong)
+                found[action]["precision"] = round(recall / total, 4) if total else 0.0
+    return {"actions": found, **known.change(run.start.network, network)}
 
-    def figures(self, network: ActionNetwork) -> dict[str, Any]:
-        """Return figures of the learned network.
 
-        `actions`: of each action with examples, the numbers of clips; with held-out clips, `recall`, the share of their
-        steps that are recognised, and `precision`, the share of right answers if every action were equally common.
-        Without other actions to confuse it with, the latter is missing. `before` and `after`: mean accuracy over the
-        actions of the start on generated sequences, of the start and of the learned network.
-        """
-        clips = self._run.clips
-        shares = self._clip_answers(network)
-        known, _ = self._known.answers(network)
-        found: dict[str, Any] = {}
-        for action in clips.actions:
-            learned, held_out = clips.count(action, "train"), clips.count(action, "test")
-            found[action] = {"new": action in self._run.new, "learned": learned, "held_out": held_out}
-            if action in shares:
-                others = known | shares
-                wrong = [answers.get(action, 0.0) for other, answers in others.items() if other != action]
-                recall = shares[action].get(action, 0.0)
-                found[action]["recall"] = round(recall, 4)
-                if wrong:
-                    total = recall + sum(wrong)
-                    found[action]["precision"] = round(recall / total, 4) if total else 0.0
-        return {"actions": found, **self._known.change(self._run.start.network, network)}
-
-    def _clip_answers(self, network: ActionNetwork) -> Shares:
-        """Return for each action with held-out clips the share of their steps with each answer."""
-        names = network.vocabulary.actions
-        videos = [video for video in self._run.clips.videos if video.role == "test"]
-        clips = [video.clip(network.vocabulary) for video in videos]
-        found: dict[str, list[NDArray[np.int64]]] = {}
-        for video, clip, answers in zip(videos, clips, answer_clips(network, clips, self._window), strict=True):
-            found.setdefault(action_of(video), []).append(answers.logits.argmax(1)[clip.labels.action >= 0])
-        return {action: answer_shares(np.concatenate(answers), names) for action, answers in found.items()}
+def _clip_answers(run: ExampleRun, network: ActionNetwork, window: int) -> Shares:
+    """Return for each action with held-out clips the share of their steps with each answer."""
+    names = network.vocabulary.actions
+    videos = [video for video in run.clips.videos if video.role == "test"]
+    clips = [video.clip(network.vocabulary) for video in videos]
+    found: dict[str, list[NDArray[np.int64]]] = {}
+    for video, clip, answers in zip(videos, clips, answer_clips(network, clips, window), strict=True):
+        found.setdefault(action_of(video), []).append(answers.logits.argmax(1)[clip.labels.action >= 0])
+    return {action: answer_shares(np.concatenate(answers), names) for action, answers in found.items()}
 
 
 _Steps = dict[tuple[str, str], list[NDArray[np.bool_]]]
 """By figure and said action: for each verdict, which of its steps have an answer, bool [steps]."""
 
 
-class VerdictEvaluation:
-    """Figures from the held-out clips, and from sequences of the actions that the start knew."""
+def verdict_figures(run: VerdictRun, known: KnownActions, network: ActionNetwork, window: int) -> dict[str, Any]:
+    """Return figures of the learned network; `known`: actions of the start's vocabulary.
 
-    def __init__(self, run: VerdictRun, known: KnownActions, *, window: int) -> None:
-        """`known`: of the start's vocabulary."""
-        self._run, self._known, self._window = run, known, window
+    `actions`: of each action that was said, the numbers of verdicts that were learned and held out, and two pairs
+    of shares of the held-out verdicts' steps, of the start and of the learned network: `found`, steps of which the
+    true action is known that have it as their answer; `false`, steps on which the action was said wrongly that have
+    it nevertheless. `before` and `after`: mean accuracy over the actions of the start on generated sequences.
+    """
+    start, clips = run.start.network, run.clips
+    before, after = (_answered(run, one, window) for one in (start, network))
+    learned, held_out = clips.counts(held_out=False), clips.counts(held_out=True)
+    found: dict[str, Any] = {}
+    for said in sorted({*learned, *held_out}):
+        found[said] = {"learned": learned.get(said, {}), "held_out": held_out.get(said, {})}
+        for figure in ("found", "false"):
+            if (figure, said) in after:
+                pair = (before[figure, said], after[figure, said])
+                found[said][figure] = [round(float(np.concatenate(steps).mean()), 4) for steps in pair]
+    return {"actions": found, **known.change(start, network)}
 
-    def figures(self, network: ActionNetwork) -> dict[str, Any]:
-        """Return figures of the learned network.
 
-        `actions`: of each action that was said, the numbers of verdicts that were learned and held out, and two pairs
-        of shares of the held-out verdicts' steps, of the start and of the learned network: `found`, steps of which the
-        true action is known that have it as their answer; `false`, steps on which the action was said wrongly that have
-        it nevertheless. `before` and `after`: mean accuracy over the actions of the start on generated sequences.
-        """
-        start, clips = self._run.start.network, self._run.clips
-        before, after = self._answered(start), self._answered(network)
-        learned, held_out = clips.counts(held_out=False), clips.counts(held_out=True)
-        found: dict[str, Any] = {}
-        for said in sorted({*learned, *held_out}):
-            found[said] = {"learned": learned.get(said, {}), "held_out": held_out.get(said, {})}
-            for figure in ("found", "false"):
-                if (figure, said) in after:
-                    pair = (before[figure, said], after[figure, said])
-                    found[said][figure] = [round(float(np.concatenate(steps).mean()), 4) for steps in pair]
-        return {"actions": found, **self._known.change(start, network)}
-
-    def _answered(self, network: ActionNetwork) -> _Steps:
-        names = network.vocabulary.actions
-        judged = [clip for clip in self._run.clips.clips if clip.held_out]
-        clips = [clip.watched.clip(network.vocabulary) for clip in judged]
-        found: _Steps = {}
-        for clip, answers in zip(judged, answer_clips(network, clips, self._window), strict=True):
-            answer = np.array(names)[answers.logits.argmax(1)]
-            for one in clip.judged:
-                own = answer[clip.inside(one)[clip.watched.seen.step]]
-                verdict = one.verdict
-                if verdict.truth is not None:
-                    found.setdefault(("found", verdict.said), []).append(own == verdict.truth)
-                if verdict.truth != verdict.said:
-                    found.setdefault(("false", verdict.said), []).append(own == verdict.said)
-        return found
+def _answered(run: VerdictRun, network: ActionNetwork, window: int) -> _Steps:
+    names = network.vocabulary.actions
+    judged = [clip for clip in run.clips.clips if clip.held_out]
+    clips = [clip.watched.clip(network.vocabulary) for clip in judged]
+    found: _Steps = {}
+    for clip, answers in zip(judged, answer_clips(network, clips, window), strict=True):
+        answer = np.array(names)[answers.logits.argmax(1)]
+        for one in clip.judged:
+            own = answer[clip.inside(one)[clip.watched.seen.step]]
+            verdict = one.verdict
+            if verdict.truth is not None:
+                found.setdefault(("found", verdict.said), []).append(own == verdict.truth)
+            if verdict.truth != verdict.said:
+                found.setdefault(("false", verdict.said), []).append(own == verdict.said)
+    return found

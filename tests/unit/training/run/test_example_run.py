@@ -20,10 +20,10 @@ from support.training.example_people import example_clips, starting_checkpoint, 
 from support.training.training_examples import motion_clips
 from training.run.clip_run import ExampleRun, example_run, grown
 from training.run.learning.keeping import KeptAnswers
-from training.run.validation.learned_clips import ExampleEvaluation, KnownActions
+from training.run.validation.learned_clips import KnownActions, example_figures
 from training.sequences.tensors import Tensors
 from training.settings.run_config import DEFAULTS, TrainingConfig, load
-from training.sources.examples.example_tracks import ExampleTracks
+from training.sources.clip_tracks import ExampleTracks
 from training.synthetic.sequences.generator import Generator
 
 WORDS = packaged("edge")
@@ -152,7 +152,7 @@ def test_recall_and_precision_are_those_of_an_independent_count(flap: ExampleRun
     with torch.no_grad():
         always.action_lstm.get_parameter("scores.bias")[-1] = 100.0
     known = KnownActions(WORDS, motion_clips(), 48, window=8, seed=1)
-    found = ExampleEvaluation(flap, known, window=8).figures(always)
+    found = example_figures(flap, known, always, 8)
     assert found["actions"]["flap"]["recall"] == 1.0
     # All of the old actions are mistaken for it: one right answer among as many as there are actions.
     assert found["actions"]["flap"]["precision"] == pytest.approx(1 / (1 + len(WORDS.actions)), abs=0.002)

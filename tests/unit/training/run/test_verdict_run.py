@@ -20,10 +20,10 @@ from training.run.clip_run import VerdictRun, verdict_run
 from training.run.learning.training_run import TrainingError
 from training.run.record import learned_before
 from training.run.train import train
-from training.run.validation.learned_clips import KnownActions, VerdictEvaluation
+from training.run.validation.learned_clips import KnownActions, verdict_figures
+from training.sources.clip_tracks import VerdictTracks
 from training.sources.terms import DataFolderError
 from training.sources.verdicts.verdict_clips import JudgedClip
-from training.sources.verdicts.verdict_tracks import VerdictTracks
 
 WORDS = packaged("edge")
 
@@ -192,6 +192,6 @@ def test_the_figures_are_those_of_an_independent_count(judged: VerdictRun) -> No
     with torch.no_grad():
         always.action_lstm.get_parameter("scores.bias")[-1] = 100.0
     known = KnownActions(WORDS, motion_clips(), 0, window=8, seed=1)
-    found = VerdictEvaluation(judged, known, window=8).figures(always)["actions"]
+    found = verdict_figures(judged, known, always, 8)["actions"]
     assert found["wave"]["found"] == [0.0, 1.0], "the start does not know the action"
     assert found["wave"]["false"][1] == found["fall"]["false"][1] == 0.0
