@@ -15,6 +15,8 @@ from training.sources.terms import DataFolderError
 
 MOTION, POSES = "motion3d", "pose2d"
 UNKNOWN = -1
+MIRRORED_KEYPOINTS = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
+"""COCO's keypoints with left and right exchanged."""
 _HIGHEST_FPS = 1000.0
 _FARTHEST = 1e6
 """Largest coordinate, in metres, pixels or shares of a picture."""

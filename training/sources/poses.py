@@ -18,7 +18,7 @@ from training.sequences.features import to_tensors
 from training.sequences.sequences import Sequences, without_steps
 from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
-from training.sources.motion_clips import UNKNOWN, MotionClips
+from training.sources.motion_clips import MIRRORED_KEYPOINTS, UNKNOWN, MotionClips
 from training.sources.planar import depths, planar_clips, visible_states, with_faces
 from training.sources.sampling import LOOPED, USUAL_FPS, ClipSampler, draw_window, vocabulary_indices
 from training.synthetic.sequences.cameras import View, camera_motion, draw_heights, picture_edges
@@ -40,7 +40,6 @@ ASPECT = 0.1
 _WHOLE = 0.6
 """Share of sequences with the full number of steps, if the clip is long enough."""
 _MOVING_CAMERAS = 0.25
-_MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,8 +160,8 @@ class Poses(SeededSource):
         real = np.arange(window) < lengths[:, None]
 
         flip = rng.random(count) < 0.5
-        points[flip] = points[flip][:, :, _MIRROR] * [-1, 1]
-        known[flip], side[flip] = known[flip][:, :, _MIRROR], -side[flip]
+        points[flip] = points[flip][:, :, MIRRORED_KEYPOINTS] * [-1, 1]
+        known[flip], side[flip] = known[flip][:, :, MIRRORED_KEYPOINTS], -side[flip]
         edges[flip] = edges[flip][:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
         gap = np.diff(times, axis=1, prepend=times[:, :1])
         own = points / height[..., None, None]

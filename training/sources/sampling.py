@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from training.sources.motion_clips import UNKNOWN, MotionClips
 from training.sources.roles import roles, units
 
 Array = NDArray[np.float64]
+Item = TypeVar("Item")
 
 LOOPED = frozenset({"wave", "clap"})
 """Actions whose clips are looped to and fro: they look alike backwards, and their clips last one to two seconds."""
@@ -37,24 +39,44 @@ class Drawn:
     action: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _OfSource:
-    """One source's clips with an action, by person: `people` lists clip numbers, `index` is the action's there."""
+class PeopleSampler(Generic[Item]):
+    """Draws items: action → source, by the square root of its items of the action → person → item.
 
-    clips: MotionClips
-    index: int
-    people: tuple[tuple[int, ...], ...]
+    Actions are equally likely, unless `shares` gives the relative share of some; the share of the others is 1.
+    `actions`: those that are drawn, in the vocabulary's order.
+    """
 
-    @property
-    def share(self) -> float:
-        return sum(map(len, self.people)) ** 0.5
+    def __init__(
+        self,
+        items: Mapping[str, Mapping[str, Mapping[str, Sequence[Item]]]],
+        vocabulary: Vocabulary,
+        shares: Mapping[str, float] | None,
+    ) -> None:
+        """`items` by action of the vocabulary, source and person. Raises ValueError for wrong shares."""
+        self._people = {
+            action: [list(people.values()) for people in items[action].values()]
+            for action in vocabulary.actions
+            if items.get(action)
+        }
+        self.actions, self._weights = action_shares(self._people, vocabulary, shares)
+
+    def draw(self, rng: np.random.Generator, action: str | None = None) -> tuple[str, Item]:
+        """Draw an item of a random or given action. Raises ValueError if there is none of the action."""
+        if action is None:
+            action = self.actions[int(rng.choice(len(self.actions), p=self._weights))]
+        sources = self._people.get(action)
+        if sources is None:
+            raise ValueError(f"no clip shows {action!r}; available: {', '.join(self._people)}")
+        shares = np.array([sum(map(len, people)) ** 0.5 for people in sources])
+        people = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
+        person = people[int(rng.integers(len(people)))]
+        return action, person[int(rng.integers(len(person)))]
 
 
 class ClipSampler:
-    """Draws clips of one role: action → source, by the square root of its clips of the action → person → clip → frame.
+    """Draws clips of one role, and a frame of each, as `PeopleSampler` does.
 
-    Actions are equally likely, unless `shares` gives the relative share of some; the share of the others is 1. Frames
-    with an action outside the vocabulary count as unknown. Raises ValueError if there is nothing to draw.
+    Frames with an action outside the vocabulary count as unknown. Raises ValueError if there is nothing to draw.
     """
 
     def __init__(
@@ -65,29 +87,20 @@ class ClipSampler:
         *,
         shares: Mapping[str, float] | None = None,
     ) -> None:
-        self._sources = _by_action(clips, role, vocabulary)
-        self._actions, self._weights = action_shares(self._sources, vocabulary, shares)
-        if not self._actions:
+        self._sampler = PeopleSampler(_by_action(clips, role, vocabulary), vocabulary, shares)
+        if not self._sampler.actions:
             names = ", ".join(one.source for one in clips) or "none"
             raise ValueError(f"no {role} clip has an action to draw (sources: {names}); give other sources or shares")
 
     def actions(self) -> tuple[str, ...]:
         """Return the actions that are drawn, in the vocabulary's order."""
-        return self._actions
+        return self._sampler.actions
 
     def draw(self, rng: np.random.Generator, action: str | None = None) -> Drawn:
         """Draw a clip and a frame of a random or given action. Raises ValueError if no clip has the action."""
-        if action is None:
-            action = self._actions[int(rng.choice(len(self._actions), p=self._weights))]
-        sources = self._sources.get(action)
-        if sources is None:
-            raise ValueError(f"no clip shows {action!r}; available: {', '.join(self._sources)}")
-        shares = np.array([source.share for source in sources])
-        source = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
-        person = source.people[int(rng.integers(len(source.people)))]
-        clip = person[int(rng.integers(len(person)))]
-        frames = np.flatnonzero(source.clips.action[source.clips.frames(clip)] == source.index)
-        return Drawn(source.clips, clip, int(rng.choice(frames)), action)
+        action, (clips, clip) = self._sampler.draw(rng, action)
+        frames = np.flatnonzero(clips.action[clips.frames(clip)] == clips.actions.index(action))
+        return Drawn(clips, clip, int(rng.choice(frames)), action)
 
 
 def action_shares(
@@ -133,19 +146,18 @@ def draw_window(
     return end - np.abs(end - positions % (2 * end))
 
 
-def _by_action(clips: Sequence[MotionClips], role: Role, vocabulary: Vocabulary) -> dict[str, list[_OfSource]]:
-    """Return the sources of each action of which there are clips with the role, in the vocabulary's order."""
-    found: dict[str, list[_OfSource]] = {name: [] for name in vocabulary.actions}
+def _by_action(
+    clips: Sequence[MotionClips], role: Role, vocabulary: Vocabulary
+) -> dict[str, dict[str, dict[str, list[tuple[MotionClips, int]]]]]:
+    """Return the clips with the role by action, source and person."""
+    found: dict[str, dict[str, dict[str, list[tuple[MotionClips, int]]]]] = {name: {} for name in vocabulary.actions}
     for one in clips:
         chosen, names = roles(one) == role, units(one)
         clip_of = np.repeat(np.arange(len(one)), np.diff(one.start))
         for index, action in enumerate(one.actions):
-            if action not in found:
-                continue
-            people: dict[str, list[int]] = {}
-            for clip in np.unique(clip_of[one.action == index]).tolist():
-                if chosen[clip]:
-                    people.setdefault(names[clip], []).append(clip)
-            if people:
-                found[action].append(_OfSource(one, index, tuple(map(tuple, people.values()))))
-    return {action: sources for action, sources in found.items() if sources}
+            if action in found:
+                for clip in np.unique(clip_of[one.action == index]).tolist():
+                    if chosen[clip]:
+                        people = found[action].setdefault(one.source, {})
+                        people.setdefault(names[clip], []).append((one, clip))
+    return found

@@ -22,12 +22,11 @@ from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.video_roles import Role
 from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
+from training.sources.motion_clips import MIRRORED_KEYPOINTS
 from training.sources.roles import unit_of
-from training.sources.sampling import action_shares
+from training.sources.sampling import PeopleSampler
 from training.sources.watched_videos import WatchedVideo
 
-MIRRORED_KEYPOINTS = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
-"""The keypoint on the other side of the body."""
 _FULL_LENGTH = 0.6
 """Share of sequences with the full number of steps; the others have any number, as when a person has just appeared."""
 
@@ -42,22 +41,10 @@ class Shown:
     begins: NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _OfSource:
-    """One source's videos with an action, by person."""
-
-    people: tuple[tuple[Shown, ...], ...]
-
-    @property
-    def share(self) -> float:
-        return sum(map(len, self.people)) ** 0.5
-
-
 class Tracks(SeededSource):
     """Implements `training.sequences.source.Source` for watched videos of one role.
 
-    Sampling: action → source, by the square root of its videos of the action → person → video → last step. Actions are
-    equally likely, unless `shares` gives the relative share of some; the share of the others is 1.
+    Sampling: as `PeopleSampler` draws a video, then a last step of the action in it.
     """
 
     def __init__(
@@ -71,15 +58,15 @@ class Tracks(SeededSource):
     ) -> None:
         """Raises ValueError if there is nothing to draw, or for wrong shares."""
         super().__init__(seed)
-        self._sources = _by_action([video for video in videos if video.role == role], vocabulary)
-        self._actions, self._weights = action_shares(self._sources, vocabulary, shares)
-        if not self._actions:
+        shown = _by_action([video for video in videos if video.role == role], vocabulary)
+        self._sampler = PeopleSampler(shown, vocabulary, shares)
+        if not self._sampler.actions:
             names = ", ".join(sorted({video.video.source for video in videos})) or "none"
             raise ValueError(f"no {role} video has a labelled step (sources: {names}); give other sources or shares")
 
     def actions(self) -> tuple[str, ...]:
         """Return the actions that are drawn, in the vocabulary's order."""
-        return self._actions
+        return self._sampler.actions
 
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps that each end with a known action, on the CPU."""
@@ -87,13 +74,8 @@ class Tracks(SeededSource):
 
     def draw(self, window: int) -> Cut:
         """Return a sequence of 1 to `window` steps after its lead."""
-        rng = self.rng
-        action = self._actions[int(rng.choice(len(self._actions), p=self._weights))]
-        sources = self._sources[action]
-        shares = np.array([source.share for source in sources])
-        source = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
-        person = source.people[int(rng.integers(len(source.people)))]
-        return cut_before(person[int(rng.integers(len(person)))], window, rng)
+        _, shown = self._sampler.draw(self.rng)
+        return cut_before(shown, window, self.rng)
 
 
 def cut_before(shown: Shown, window: int, rng: np.random.Generator) -> Cut:
@@ -125,7 +107,7 @@ def mirrored(clip: Clip, vocabulary: Vocabulary) -> Clip:
     """Return the clip as it would be in a mirror, without RoI features."""
     seen, labels, width = clip.seen, clip.labels, np.float32(clip.size[0])
     parts, named = list(MIRRORED), swapped_sides(vocabulary.parts)
-    keypoints = seen.keypoints[:, list(MIRRORED_KEYPOINTS)] if seen.has_keypoints else seen.keypoints
+    keypoints = seen.keypoints[:, MIRRORED_KEYPOINTS] if seen.has_keypoints else seen.keypoints
     keypoints = np.concatenate([width - keypoints[..., :1], keypoints[..., 1:]], -1)
     return dataclasses.replace(
         clip,
@@ -156,16 +138,12 @@ def _mirrored_boxes(boxes: NDArray[np.float32], width: np.float32) -> NDArray[np
     return np.where(boxes.any(-1, keepdims=True), turned, boxes)
 
 
-def _by_action(videos: Sequence[WatchedVideo], vocabulary: Vocabulary) -> dict[str, list[_OfSource]]:
-    """Return the sources of each action that a step is labelled with, in the vocabulary's order."""
+def _by_action(videos: Sequence[WatchedVideo], vocabulary: Vocabulary) -> dict[str, dict[str, dict[str, list[Shown]]]]:
+    """Return what the videos show by action of the vocabulary, source and person."""
     found: dict[str, dict[str, dict[str, list[Shown]]]] = {name: {} for name in vocabulary.actions}
     for video in videos:
         clip = dataclasses.replace(video.clip(vocabulary), features=None)
         for action, shown in shown_steps(clip, clip.labels.action, vocabulary).items():
             people = found[action].setdefault(video.video.source, {})
             people.setdefault(unit_of(video.video), []).append(shown)
-    return {
-        action: [_OfSource(tuple(map(tuple, people.values()))) for people in sources.values()]
-        for action, sources in found.items()
-        if sources
-    }
+    return found

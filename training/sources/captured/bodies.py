@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.motion_clips import MotionClips
+from training.sources.motion_clips import MIRRORED_KEYPOINTS, MotionClips
 from training.sources.terms import DataFolderError
 from training.synthetic.motion.skeleton import Builds
 
@@ -43,8 +43,6 @@ and 65° lean by 5 to 11°, 19 to 26° and 39 to 48°; the head's place tells li
 _MEASURED_FRAMES = 48
 """Number of a clip's frames from which its limbs are measured."""
 _SOURCE_FRAMES = 3000
-MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
-"""COCO's keypoints with left and right exchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +227,9 @@ def mirrored(points: Array, facing: Array, missing: Flags, flip: Flags) -> tuple
     """Return keypoints, facing and missing joints with left and right exchanged where `flip` [N]."""
     turn = np.array([1.0, 1.0, -1.0])
     return (
-        np.where(flip[:, None, None, None], points[:, :, MIRROR] * turn, points),
+        np.where(flip[:, None, None, None], points[:, :, MIRRORED_KEYPOINTS] * turn, points),
         np.where(flip[:, None, None], facing * turn, facing),
-        np.where(flip[:, None, None], missing[:, :, MIRROR], missing),
+        np.where(flip[:, None, None], missing[:, :, MIRRORED_KEYPOINTS], missing),
     )
 
 
