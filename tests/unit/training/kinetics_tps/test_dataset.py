@@ -19,7 +19,6 @@ from training.kinetics_tps import (
     DatasetError,
     ErrorCode,
     Lists,
-    UnlabelledVideo,
     check_dataset,
     video_file,
     write_annotations,
@@ -62,22 +61,6 @@ def test_frames_with_errors_are_left_out_and_counted_with_one_warning_per_code(
     assert "train_annotations/lunge/a2/img_00006.json: the file is not JSON of a frame" in second
 
 
-def test_undocumented_keys_are_logged_once(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("a1", "a2"):
-        video = examples.example_video(root, "lunge", name)
-        for frame in video.frames:
-            content = json.loads(annotation(root, "lunge", name, frame.index).read_bytes())
-            content["humans"][0]["things"] = [{"bbox": [1, 2, 3, 4], "label": "ball"}]
-            annotation(root, "lunge", name, frame.index).write_text(json.dumps(content))
-    dataset = Dataset(root)
-    with caplog.at_level(logging.WARNING):
-        videos = list(dataset.train())
-    (record,) = caplog.records
-    assert "humans[].things" in record.getMessage()
-    assert not dataset.skipped
-    assert [len(frame.objects) for frame in videos[1].frames] == [1, 1, 1]
-
-
 def break_video(path: Path) -> None:
     path.write_bytes(b"this was a video once")
 
@@ -100,14 +83,6 @@ def test_a_video_that_cannot_be_used_is_left_out_with_its_frames(root: Path, bre
     dataset = Dataset(root)
     assert [video.name for video in dataset.train()] == ["b1", "a2"]
     assert dataset.skipped == {ErrorCode(code): 1}
-
-
-def test_two_training_videos_with_the_same_name_are_both_left_out(root: Path) -> None:
-    examples.put_clip(video_file(root, "train", "hop", "a1"))
-    write_annotations(root, examples.example_video(root, "hop", "a1"))
-    dataset = Dataset(root)
-    assert [video.name for video in dataset.train()] == ["b1", "a2"]
-    assert dataset.skipped == {ErrorCode.DUPLICATE_VIDEO: 2}
 
 
 def test_a_data_set_without_valid_videos_is_rejected_with_the_reasons_and_a_command(root: Path) -> None:
@@ -152,8 +127,6 @@ def test_an_inner_folder_with_the_videos_name_is_read(root: Path) -> None:
 
 
 # -- test videos ------------------------------------------------------------------------------------------------------
-def test_a_test_video_has_a_name_and_a_path_and_no_class() -> None:
-    assert [field.name for field in dataclasses.fields(UnlabelledVideo)] == ["name", "path"]
 
 
 def shown_of(root: Path) -> tuple[object, ...]:
@@ -184,9 +157,6 @@ def test_test_videos_with_the_same_name_are_all_left_out(root: Path) -> None:
 
 
 # -- videos -----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("frames", [1, 5, 30])
-def test_the_frames_of_a_video_are_counted(tmp_path: Path, frames: int) -> None:
-    assert probe(examples.make_clip(tmp_path / "v.mp4", frames)).frames == frames
 
 
 def test_packets_are_counted_if_the_container_lists_no_frames(tmp_path: Path) -> None:
@@ -201,12 +171,3 @@ def test_packets_are_counted_if_the_container_lists_no_frames(tmp_path: Path) ->
         assert container.streams.video[0].frames == 0
     path.rename(tmp_path / "w.mp4")
     assert probe(tmp_path / "w.mp4") == VideoFacts(9, examples.WIDTH, examples.HEIGHT)
-
-
-def test_a_file_whose_name_looks_like_a_url_is_opened_as_a_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    examples.put_clip(Path("http:v%1d?a#b.mp4"))
-    assert probe(Path("http:v%1d?a#b.mp4")).frames == examples.FRAMES
-    assert [path.name for path in tmp_path.iterdir()] == ["http:v%1d?a#b.mp4"]

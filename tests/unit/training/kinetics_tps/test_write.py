@@ -25,7 +25,6 @@ from training.kinetics_tps import (
     write_lists,
 )
 from training.kinetics_tps.lists import read_frame_list
-from training.kinetics_tps.names import frame_index
 
 
 def no_error(*error: object) -> None:
@@ -50,13 +49,6 @@ def test_a_frame_list_is_read_as_it_was_written(frames: dict[str, int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_frame_list(Path(folder), "test", frames)
         assert read_frame_list(Path(folder), "test", no_error) == frames
-
-
-@pytest.mark.parametrize(
-    "name", ["img_00000.json", "img_1.json", "img_000001.json", "img_00001.JSON", "IMG_00001.json"]
-)
-def test_other_file_names_are_not_frames(name: str) -> None:
-    assert frame_index(name) is None
 
 
 NAN = float("nan")

@@ -38,31 +38,6 @@ def known_states(sequences: Sequences, part: str, *labels: str) -> tuple[np.ndar
     return tuple(out)
 
 
-def test_sequences_have_the_shapes_and_types_of_their_contract(clips: list[MotionClips]) -> None:
-    found = Captures(clips, VOCABULARY, 1).sequences(30, 20)
-    parts, states = len(VOCABULARY.parts), len(VOCABULARY.states)
-    expected = {
-        "keypoints": ((30, 20, 17, 3), np.float32),
-        "boxes": ((30, 20, 4), np.float32),
-        "times_us": ((30, 20), np.int64),
-        "lengths": ((30,), np.int64),
-        "action": ((30, 20), np.int64),
-        "states": ((30, 20, parts, states), np.bool_),
-        "states_known": ((30, 20, parts, states), np.bool_),
-        "relevance": ((30, 20, parts), np.bool_),
-        "relevance_known": ((30, 20, parts), np.bool_),
-    }
-    for name, (shape, dtype) in expected.items():
-        array = getattr(found, name)
-        assert array.shape == shape and array.dtype == dtype, name
-    assert np.isfinite(found.keypoints).all() and np.isfinite(found.boxes).all()
-    assert found.lengths.min() >= 1 and found.lengths.max() == 20
-    padding = ~found.real
-    assert (found.action[padding] == -1).all()
-    assert not found.states_known[padding].any() and not found.relevance_known[padding].any()
-    assert (np.diff(found.times_us, axis=1)[:, :] >= 0).all()
-
-
 def test_a_restored_source_gives_the_batches_of_an_uninterrupted_one(clips: list[MotionClips]) -> None:
     source = Captures(clips, VOCABULARY, 4)
     source.sequences(5, 10)

@@ -49,11 +49,6 @@ def test_a_persons_local_name_means_another_person_in_another_series() -> None:
     assert set(video_roles(videos)) == {"train", "validation"}
 
 
-def test_a_test_clip_stays_one_whatever_else_is_listed() -> None:
-    videos = [video("gestures", f"run/a-{number}", "man1", "test") for number in range(9)]
-    assert video_roles(videos) == ["test"] * 9
-
-
 @given(st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=60))
 def test_a_person_has_one_role(people: list[str]) -> None:
     videos = [video("mine", f"{place}", person) for place, person in enumerate(people)]

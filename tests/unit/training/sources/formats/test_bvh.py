@@ -132,9 +132,3 @@ def test_a_damaged_file_is_refused_with_the_reason(tmp_path: Path, text: str | b
     with pytest.raises(FormatError, match=words) as raised:
         read_bvh(put(tmp_path, text))
     assert "clip.bvh" in str(raised.value)
-
-
-def test_a_file_that_is_missing_or_a_folder_is_named(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.bvh"):
-        with pytest.raises(FormatError, match="there is no such file"):
-            read_bvh(path)
