@@ -19,7 +19,7 @@ from training.footage import judging
 from training.gate.decision import Alarm, Alarms, Judged, LabelledPerson, Sequences
 from training.scoring.films import ActionEvent, AnsweredFilm, action_events
 from training.sequences.features import to_tensors
-from training.sequences.tensors import Tensors, unseen_regions
+from training.sequences.tensors import Tensors, last_answers
 from training.sources.verdicts.verdict_clips import JudgedClip
 from training.synthetic.sequences.generator import Generator
 
@@ -226,13 +226,8 @@ def sequences_of_actions(
     return found
 
 
-@torch.no_grad()
 def _right(network: ActionNetwork, batch: Tensors, action: str) -> NDArray[np.bool_]:
     """Return whether the network answers `action` at the last step of each sequence [n]."""
-    there = batch.to(network.part_mean.device)
-    regions = unseen_regions(network, there.real.numel())
-    read = network.eval()(there.parts, there.context, there.present, there.dt, regions)
-    rows = torch.arange(len(there.last), device=there.last.device)
-    answers = read.action_logits[rows, there.last].argmax(-1).cpu().numpy()
+    logits, _ = last_answers(network, batch)
     names = network.vocabulary.actions
-    return np.array([names[answer] == action for answer in answers.tolist()], bool)
+    return np.array([names[answer] == action for answer in logits.argmax(-1).tolist()], bool)

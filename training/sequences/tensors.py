@@ -87,6 +87,21 @@ def unseen_regions(network: ActionNetwork, rows: int) -> VisualInput | None:
     )
 
 
+@torch.no_grad()
+def last_answers(network: ActionNetwork, batch: Tensors) -> tuple[Tensor, Tensor]:
+    """Return logits float32 [N, actions] and truth int64 [N], −1 unknown, of the last steps of sequences.
+
+    RoI features are unknown. The network may be on any device, where the answers are; its mode is kept.
+    """
+    training, there = network.training, batch.to(network.part_mean.device)
+    regions = unseen_regions(network, there.real.numel())
+    network.eval()
+    logits = network(there.parts, there.context, there.present, there.dt, regions, there.real).action_logits
+    network.train(training)
+    rows = torch.arange(len(there.last), device=there.last.device)
+    return logits[rows, there.last].float(), there.action[rows, there.last]
+
+
 def _regions(own: VisualInput | None, like: VisualInput | None, rows: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return `parts`, `objects` and `known` of that many rows."""
     if own is not None:

@@ -29,7 +29,7 @@ from training.benchmark.submission import parse_ground_truth, parse_prediction
 from training.kinetics_tps.annotations import FrameJson
 from training.kinetics_tps.names import frame_file
 from training.run.validation.generated_evaluation import state_figures
-from training.run.validation.scores import calibration_figures, fit_temperature
+from training.run.validation.scores import calibration_figures, set_temperature
 
 _AT_ONCE = 32
 _EVERY = 5
@@ -162,12 +162,9 @@ def evaluate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -
     }
 
 
-def calibrate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> float:
-    """Fit the temperature of the action's score on every fifth step of the clips, set it and return it."""
-    network.action_lstm.temperature.fill_(1.0)
-    temperature = fit_temperature(*_scored(clips, answer_clips(network, clips, window)))
-    network.action_lstm.temperature.fill_(temperature)
-    return temperature
+def calibrate_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> None:
+    """Fit the temperature of the action's score on every fifth step of the clips, and set it."""
+    set_temperature(network, lambda: _scored(clips, answer_clips(network, clips, window)))
 
 
 def _all(labels: Sequence[Labels], name: str) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stages.heads.network import ActionNetwork, SequenceOutputs
 from stages.vocabulary import Vocabulary
 from training.benchmark.ranking import area_under_curve, average_precision
-from training.run.validation.scores import calibration_figures, fit_temperature
+from training.run.validation.scores import calibration_figures, set_temperature
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors, unseen_regions
 from training.synthetic.sequences.generator import Batch, Generator
@@ -21,9 +21,7 @@ from training.synthetic.sequences.generator import Batch, Generator
 _AT_ONCE = 100
 
 
-def evaluate(
-    network: ActionNetwork, motions: Path, sequences: int, *, seed: int, held_out: bool = True, window: int
-) -> dict[str, Any]:
+def evaluate(network: ActionNetwork, motions: Path, sequences: int, *, seed: int, window: int) -> dict[str, Any]:
     """Return figures over about `sequences` sequences, equally many of each action.
 
     They are accuracy at the last step by action and its mean, the confusion matrix, average precision and F1 of each
@@ -31,12 +29,11 @@ def evaluate(
     kept.
     """
     vocabulary = network.vocabulary
-    training = network.training
     confusion = np.zeros((len(vocabulary.actions), len(vocabulary.actions)), dtype=int)
     states: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]] = []
     relevance: list[tuple[NDArray[Any], NDArray[Any]]] = []
     scored: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    for batch, target, outputs in _outputs(network, motions, sequences, seed, held_out, window):
+    for batch, target, outputs in _outputs(network, motions, sequences, seed, window):
         rows, last = np.arange(len(batch.action)), batch.lengths - 1
         truth, answer = batch.action[rows, last], outputs.action_logits.argmax(-1).numpy()[rows, last]
         np.add.at(confusion, (truth[truth >= 0], answer[truth >= 0]), 1)
@@ -50,7 +47,6 @@ def evaluate(
         some = real & batch.relevance_known.any(-1)
         shown = target.present.numpy()[some]
         relevance.append((outputs.relevance_logits.numpy()[some][shown], batch.relevance[some][shown]))
-    network.train(training)
     occurs = confusion.sum(1)
     recalls = np.diag(confusion) / np.maximum(occurs, 1)
     return {
@@ -66,27 +62,26 @@ def evaluate(
     }
 
 
-def calibrate(network: ActionNetwork, motions: Path, sequences: int, *, seed: int, window: int) -> float:
-    """Fit the temperature of the action's score on about `sequences` held-out sequences, set it and return it."""
-    training = network.training
-    network.action_lstm.temperature.fill_(1.0)
-    found = [
-        _some_steps(batch, target, outputs)
-        for batch, target, outputs in _outputs(network, motions, sequences, seed, True, window)
-    ]
-    network.train(training)
-    temperature = fit_temperature(np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found]))
-    network.action_lstm.temperature.fill_(temperature)
-    return temperature
+def calibrate(network: ActionNetwork, motions: Path, sequences: int, *, seed: int, window: int) -> None:
+    """Fit the temperature of the action's score on about `sequences` held-out sequences, and set it."""
+
+    def scored() -> tuple[NDArray[Any], NDArray[Any]]:
+        found = [_some_steps(*answered) for answered in _outputs(network, motions, sequences, seed, window)]
+        return _stacked(found, 0), _stacked(found, 1)
+
+    set_temperature(network, scored)
 
 
 @torch.no_grad()
 def _outputs(
-    network: ActionNetwork, motions: Path, sequences: int, seed: int, held_out: bool, window: int
+    network: ActionNetwork, motions: Path, sequences: int, seed: int, window: int
 ) -> Iterator[tuple[Batch, Tensors, SequenceOutputs]]:
-    """Yield equally many sequences of each action, and the network's outputs in evaluation mode, on the CPU."""
-    generator = Generator(motions, network.vocabulary, seed, held_out=held_out, partial=True)
-    device = network.part_mean.device
+    """Yield equally many sequences of each action, and the network's outputs in evaluation mode, on the CPU.
+
+    The network's mode is kept.
+    """
+    generator = Generator(motions, network.vocabulary, seed, held_out=True, partial=True)
+    device, training = network.part_mean.device, network.training
     network.eval()
     for action in generator.actions:
         left = max(1, sequences // len(generator.actions))
@@ -98,6 +93,7 @@ def _outputs(
             regions = unseen_regions(network, there.real.numel())
             outputs = network(there.parts, there.context, there.present, there.dt, regions)
             yield batch, target, SequenceOutputs(*(tensor.cpu() for tensor in outputs))
+    network.train(training)
 
 
 def _some_steps(batch: Batch, target: Tensors, outputs: SequenceOutputs) -> tuple[NDArray[Any], NDArray[Any]]:

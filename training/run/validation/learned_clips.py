@@ -15,7 +15,7 @@ from stages.vocabulary import Vocabulary
 from training.run.clip_run import ExampleRun, VerdictRun
 from training.run.validation.clip_evaluation import answer_clips
 from training.sequences.features import to_tensors
-from training.sequences.tensors import Tensors
+from training.sequences.tensors import Tensors, last_answers
 from training.sources.examples.example_clips import action_of
 from training.synthetic.sequences.generator import Generator
 
@@ -32,24 +32,15 @@ class KnownActions:
         """`sequences`: 0 for none."""
         self._sequences = list(_generated(known, motions, sequences, window, seed)) if sequences else []
 
-    @torch.no_grad()
     def answers(self, network: ActionNetwork) -> tuple[Shares, float]:
         """Return for each action the share of its last steps with each answer, and the mean of the shares of right
         ones; nothing and 0 without sequences."""
         if not self._sequences:
             return {}, 0.0
-        training, names = network.training, network.vocabulary.actions
-        network.eval()
-        truth: list[NDArray[np.int64]] = []
-        answer: list[NDArray[np.int64]] = []
-        for batch in self._sequences:
-            target = batch.to(network.part_mean.device)
-            read = network(target.parts, target.context, target.present, target.dt)
-            rows = torch.arange(len(target.last), device=target.last.device)
-            truth.append(target.action[rows, target.last].cpu().numpy())
-            answer.append(read.action_logits[rows, target.last].argmax(-1).cpu().numpy())
-        network.train(training)
-        right, given = np.concatenate(truth), np.concatenate(answer)
+        names = network.vocabulary.actions
+        each = [last_answers(network, batch) for batch in self._sequences]
+        given = torch.cat([logits.argmax(-1) for logits, _ in each]).cpu().numpy()
+        right = torch.cat([truth for _, truth in each]).cpu().numpy()
         found: Shares = {
             names[index]: answer_shares(given[right == index], names) for index in np.unique(right[right >= 0]).tolist()
         }

@@ -5,18 +5,17 @@ Test people and test videos are not read here: `partstream footage score` looks 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
-from training.run.validation.scores import calibration_figures, fit_temperature
-from training.sequences.tensors import Tensors, unseen_regions
+from training.run.validation.scores import calibration_figures, set_temperature
+from training.sequences.tensors import Tensors, last_answers
 from training.sources.recorded import RecordedMotion
 
 _AT_ONCE = 64
@@ -47,18 +46,13 @@ class RecordedEvaluation:
         """Return the kinds' mean of the actions' mean share of sequences whose last step is right."""
         return float(np.mean([figures["macro_accuracy"] for figures in self._by_kind(network).values()]))
 
-    def calibrate(self, network: ActionNetwork) -> float:
-        """Fit the temperature of the action's score on the last steps, set it and return it."""
-        network.action_lstm.temperature.fill_(1.0)
-        found = [answer for kind in self.batches for answer in self._answers(network, kind)]
-        temperature = fit_temperature(np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found]))
-        network.action_lstm.temperature.fill_(temperature)
-        return temperature
+    def calibrate(self, network: ActionNetwork) -> None:
+        """Fit the temperature of the action's score on the last steps, and set it."""
+        set_temperature(network, lambda: self._every_answer(network))
 
     def figures(self, network: ActionNetwork) -> dict[str, Any]:
         """Return accuracy by action and its mean for each kind of source, and the calibration of the score."""
-        found = [answer for kind in self.batches for answer in self._answers(network, kind)]
-        logits, truth = np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found])
+        logits, truth = self._every_answer(network)
         kinds = self._by_kind(network)
         return {
             "macro_accuracy": round(float(np.mean([figures["macro_accuracy"] for figures in kinds.values()])), 4),
@@ -67,34 +61,20 @@ class RecordedEvaluation:
         }
 
     def _by_kind(self, network: ActionNetwork) -> dict[str, Mapping[str, Any]]:
-        return {kind: _accuracy(network.vocabulary, list(self._answers(network, kind))) for kind in self.batches}
+        return {kind: _accuracy(network.vocabulary, *_answers(network, self.batches[kind])) for kind in self.batches}
 
-    @torch.no_grad()
-    def _answers(self, network: ActionNetwork, kind: str) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """Yield logits [n, actions] and truth [n] of last steps. The network's mode is kept."""
-        training, device = network.training, network.part_mean.device
-        network.eval()
-        for batch in self.batches[kind]:
-            target = batch.to(device)
-            regions = unseen_regions(network, target.real.numel())
-            logits = network(
-                target.parts, target.context, target.present, target.dt, regions, target.real
-            ).action_logits
-            rows = torch.arange(len(target.last), device=device)
-            truth = target.action[rows, target.last]
-            yield _host(logits[rows, target.last].float(), truth)
-        network.train(training)
+    def _every_answer(self, network: ActionNetwork) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        return _answers(network, [batch for batches in self.batches.values() for batch in batches])
 
 
-def _host(logits: Tensor, truth: Tensor) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    known = truth >= 0
-    return logits[known].cpu().numpy(), truth[known].cpu().numpy()
+def _answers(network: ActionNetwork, batches: Sequence[Tensors]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return logits [n, actions] and truth [n] of the last steps whose action is known."""
+    found = [last_answers(network, batch) for batch in batches]
+    logits, truth = (torch.cat(each).cpu() for each in zip(*found, strict=True))
+    return logits[truth >= 0].numpy(), truth[truth >= 0].numpy()
 
 
-def _accuracy(
-    vocabulary: Vocabulary, answers: list[tuple[NDArray[np.float32], NDArray[np.int64]]]
-) -> Mapping[str, Any]:
-    logits, truth = np.concatenate([a[0] for a in answers]), np.concatenate([a[1] for a in answers])
+def _accuracy(vocabulary: Vocabulary, logits: NDArray[np.float32], truth: NDArray[np.int64]) -> Mapping[str, Any]:
     right = logits.argmax(1) == truth
     shares = {
         name: round(float(right[truth == index].mean()), 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -56,6 +56,17 @@ def fit_temperature(logits: NDArray[np.floating], truth: NDArray[np.integer]) ->
         options={"xatol": 1e-4},
     )
     return float(1 / found.x)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def set_temperature(
+    network: ActionNetwork, scored: Callable[[], tuple[NDArray[np.floating], NDArray[np.integer]]]
+) -> None:
+    """Fit the temperature of the network's action scores and set it.
+
+    `scored` returns logits [n, actions] and truth [n]; it is called with the temperature 1.
+    """
+    network.action_lstm.temperature.fill_(1.0)
+    network.action_lstm.temperature.fill_(fit_temperature(*scored()))
 
 
 def calibration_figures(

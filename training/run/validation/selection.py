@@ -17,7 +17,7 @@ from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.run.validation.clip_evaluation import answer_clips, benchmark_figures, step_accuracy
 from training.sequences.features import to_tensors
-from training.sequences.tensors import Tensors, unseen_regions
+from training.sequences.tensors import Tensors, last_answers
 from training.synthetic.sequences.generator import Generator
 
 Metric = Callable[[ActionNetwork], float]
@@ -98,22 +98,15 @@ def clip_metric(clips: Sequence[Clip], window: int, figure: Literal["accuracy", 
     return metric
 
 
-@torch.no_grad()
 def macro_accuracy(network: ActionNetwork, data: list[Tensors]) -> float:
     """Return the actions' mean share of sequences with a correct last step. The network's mode is kept."""
-    training = network.training
-    network.eval()
     actions = len(network.vocabulary.actions)
     right, count = torch.zeros(actions), torch.zeros(actions)
     for target in data:
-        regions = unseen_regions(network, target.real.numel())
-        logits = network(target.parts, target.context, target.present, target.dt, regions, target.real).action_logits
-        rows = torch.arange(len(target.last), device=target.last.device)
-        truth = target.action[rows, target.last]
+        logits, truth = last_answers(network, target)
         known = truth >= 0
-        hit = (logits[rows, target.last].argmax(-1) == truth)[known].float().cpu()
+        hit = (logits.argmax(-1) == truth)[known].float().cpu()
         right.index_add_(0, truth[known].cpu(), hit)
         count.index_add_(0, truth[known].cpu(), torch.ones_like(hit))
-    network.train(training)
     seen = count > 0
     return float((right[seen] / count[seen]).mean())
