@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.training.psc_pairs import as_json
+from support.training.result_files import as_json
 from training.benchmark.psc import evaluate
 from training.benchmark.submission import (
     GroundTruth,
