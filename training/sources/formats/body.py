@@ -35,14 +35,6 @@ def check_size(path: Path) -> None:
         raise FormatError(f"{path}: has {size} bytes; files of more than {LARGEST_BYTES} are not read. Split it")
 
 
-def check_name(path: Path) -> None:
-    """Raise `FormatError` for a name that is not UTF-8, because a data folder keeps names as text."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise FormatError(f"{path}: has a name that is not UTF-8; rename it") from None
-
-
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, stripped text) of the lines that are not blank, also of a `.gz` file.
 

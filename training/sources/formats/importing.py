@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
-from training.sources.formats.body import FormatError, PoseSequence, Recording, check_name, whole
+from training.sources.formats.body import FormatError, PoseSequence, Recording, whole
 from training.sources.formats.bvh import JointMap, joints_of, read_bvh
 from training.sources.formats.conversion import FPS, Options, converted
 from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_utkinect
@@ -45,7 +44,6 @@ _MOST_FRAMES = 2_000_000
 _MOST_ERRORS = 5
 
 Progress = Callable[[int, int], None]
-Read = TypeVar("Read", PoseSequence, Recording)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +107,12 @@ def import_source(request: Request, progress: Progress | None = None) -> Report:
         )
         conversion = "videos copied" if request.copy else "videos linked"
     elif kind == POSES:
-        tally = write_poses(request.out, request.id, _read(request, _pose_reader(request), left_out, progress), labels)
+        sequences = [one for one in _read(request, left_out, progress) if isinstance(one, PoseSequence)]
+        tally = write_poses(request.out, request.id, sequences, labels)
         conversion = f"read as {request.format}"
     else:
-        recordings, notes = converted(_read(request, _motion_reader(request), left_out, progress), request.options)
+        motion = [one for one in _read(request, left_out, progress) if isinstance(one, Recording)]
+        recordings, notes = converted(motion, request.options)
         tally = write_motion(request.out, request.id, recordings, labels)
         conversion = "; ".join([f"read as {request.format}, 30 Hz, z up", *notes])
     path, mapping = target(request.out, request.id, kind), labels.mapping()
@@ -133,16 +133,12 @@ def source_files(format: str, paths: Sequence[Path]) -> list[Path]:
             found += inside
         else:
             found.append(path)
-    for path in found:
-        check_name(path)
     return list(dict.fromkeys(found))
 
 
-def _read(
-    request: Request, reader: Callable[[Path], Read], left_out: list[str], progress: Progress | None
-) -> list[Read]:
-    files = source_files(request.format, request.paths)
-    read: list[Read] = []
+def _read(request: Request, left_out: list[str], progress: Progress | None) -> list[Recording | PoseSequence]:
+    reader, files = _reader(request), source_files(request.format, request.paths)
+    read: list[Recording | PoseSequence] = []
     frames = 0
     for number, path in enumerate(files):
         try:
@@ -170,7 +166,9 @@ def _frames(recording: Recording) -> int:
     return max(len(times), int((times[-1] - times[0]) * FPS) + 1)
 
 
-def _motion_reader(request: Request) -> Callable[[Path], Recording]:
+def _reader(request: Request) -> Callable[[Path], Recording | PoseSequence]:
+    """Return what reads a file of the format, and takes a person and a name from its path."""
+
     def bvh(path: Path) -> Recording:
         content = read_bvh(path)
         times = np.arange(len(content.motion), dtype=np.float64) * content.frame_s
@@ -178,29 +176,21 @@ def _motion_reader(request: Request) -> Callable[[Path], Recording]:
         return Recording(path.stem.replace("_", " "), times, joints, whole(path.stem))
 
     given = None if request.action_labels is None else read_action_labels(request.action_labels)
-    readers: dict[str, Callable[[Path], Recording]] = {
+    readers: dict[str, Callable[[Path], Recording | PoseSequence]] = {
         "bvh": bvh,
         "utkinect": lambda path: read_utkinect(path, given),
         "ui-prmd": read_markers,
         "msr-action3d": read_msr_action3d,
+        "penn-action": read_penn,
+        "jhmdb": read_jhmdb,
     }
 
-    def read(path: Path) -> Recording:
+    def read(path: Path) -> Recording | PoseSequence:
         found = readers[request.format](path)
-        name = matched(request.name_from, path.as_posix())
-        person = matched(request.person_from, path.as_posix())
+        name, person = (matched(one, path.as_posix()) for one in (request.name_from, request.person_from))
+        if isinstance(found, PoseSequence):
+            return replace(found, name=name or found.name, person=person, fps=request.fps)
         return replace(found, spans=whole(name) if name else found.spans, person=person)
-
-    return read
-
-
-def _pose_reader(request: Request) -> Callable[[Path], PoseSequence]:
-    single = read_penn if request.format == "penn-action" else read_jhmdb
-
-    def read(path: Path) -> PoseSequence:
-        found = single(path)
-        name = matched(request.name_from, path.as_posix()) or found.name
-        return replace(found, name=name, person=matched(request.person_from, path.as_posix()), fps=request.fps)
 
     return read
 

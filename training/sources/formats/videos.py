@@ -16,7 +16,7 @@ import av
 import msgspec
 
 from training.kinetics_tps.video_facts import VideoError, probe
-from training.sources.formats.body import FormatError, check_name, check_size
+from training.sources.formats.body import FormatError, check_size
 from training.sources.formats.labels import Labels
 from training.sources.formats.writing import Tally
 from training.sources.segmented_videos import EXTENSIONS, LABELS, MOST_FRAMES, VIDEO, Split
@@ -140,7 +140,6 @@ def write_videos(
     tally = Tally(clips=len(videos))
     seen: set[str] = set()
     for video, person in zip(videos, people, strict=True):
-        check_name(video.path)
         frames, fps, size = video_facts(video.path)
         segments = _segments(video, frames, fps, labels, in_frames=in_frames)
         first = video.rows[0]
