@@ -119,8 +119,7 @@ def open_start(config: TrainingConfig) -> Checkpoint:
 
     Raises TrainingError for one that reads no keypoints, and `WeightsError` for one that cannot be read.
     """
-    if config.start is None:
-        raise ValueError("the configuration has no checkpoint to start from")
+    assert config.start is not None
     start = load_checkpoint(config.start)
     if start.detector is not None or not start.network.config.geometry:
         raise TrainingError(
@@ -191,8 +190,7 @@ def open_example_run(
     that cannot be read or without the detector, and `DataFolderError` for a folder that cannot be used.
     """
     examples = config.data.examples
-    if examples.folder is None:
-        raise ValueError("the configuration has no examples")
+    assert examples.folder is not None
     start = open_start(config)
     with watching(examples.folder):
         clips = open_examples(
@@ -228,8 +226,7 @@ def open_verdict_run(
     that cannot be read or without the detector, and `DataFolderError` for a folder that cannot be used.
     """
     verdicts = config.data.verdicts
-    if verdicts.folder is None:
-        raise ValueError("the configuration has no verdicts")
+    assert verdicts.folder is not None
     start = open_start(config)
     before = learned_before(config.start, start)
     with watching(verdicts.folder):

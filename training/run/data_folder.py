@@ -50,8 +50,7 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
     `DatasetError` if the folder cannot be used, and `WeightsError` without the detector.
     """
     data = config.data
-    if data.folder is None:
-        raise ValueError("the configuration has no folder")
+    assert data.folder is not None
     own = data.vocabulary == "folder" or (data.vocabulary == "auto" and data.only_folder)
     try:
         videos = open_folder(

@@ -13,7 +13,6 @@ from training.sequences.features import to_tensors
 from training.sequences.sequences import Sequences, without_steps
 from training.sequences.source import SeededSource
 from training.sequences.tensors import Tensors
-from training.sources.captured import arms
 from training.sources.captured.bodies import (
     JOINTS,
     Bodies,
@@ -24,7 +23,7 @@ from training.sources.captured.bodies import (
     mirrored,
     missing_keypoints,
 )
-from training.sources.captured.rest import without_rest
+from training.sources.captured.corrections import ARMS_NOT_NEEDED, with_lowered_arms, without_rest
 from training.sources.captured.targets import CaptureTargets
 from training.sources.motion_clips import UNKNOWN, MotionClips
 from training.sources.sampling import LOOPED, ClipSampler, draw_window, vocabulary_indices
@@ -102,9 +101,9 @@ class Captures(SeededSource):
             labels[row, steps:] = labels[row, steps - 1]
             measures.append(source.measures(clip))
             ears[row] = source.ears_from_head
-            front[row], lowered[row] = drawn in _FACING_CAMERA, drawn in arms.ACTIONS
+            front[row], lowered[row] = drawn in _FACING_CAMERA, drawn in ARMS_NOT_NEEDED
         gap = np.diff(times, axis=1, prepend=times[:, :1])
-        joints = arms.with_lowered_arms(rng, joints, gap, lowered)
+        joints = with_lowered_arms(rng, joints, gap, lowered)
         return self._see(joints, missing, measures, ears, front, labels, times, lengths)
 
     def _window(self, times: Array, action: str | None) -> tuple[Bodies, int, str, Array, Array, Flags]:

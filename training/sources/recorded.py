@@ -89,8 +89,7 @@ def open_recorded(config: RecordedConfig, workers: int = 1, progress: Progress |
     Raises `DataFolderError` for a folder that cannot be used or has no permitted source, `WeightsError` without the
     detector, and OSError if the cache cannot be written.
     """
-    if config.folder is None:
-        raise ValueError("the configuration has no data folder")
+    assert config.folder is not None
     folder = Path(config.folder)
     known = read_sources(folder)
     # Public sources may be missing, so that one recipe serves every data folder; other names may be misspelt.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from support.training.captured_people import COLUMN, captured, standing
-from training.sources.captured.arms import with_lowered_arms
 from training.sources.captured.bodies import ELBOWS, SHOULDERS, WRISTS, Bodies
+from training.sources.captured.corrections import with_lowered_arms
 
 COUNT, STEPS = 400, 12
 

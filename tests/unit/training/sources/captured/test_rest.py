@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from support.training.captured_people import COLUMN, captured, standing, walking, waving
-from training.sources.captured.rest import without_rest
+from training.sources.captured.corrections import without_rest
 
 
 def kept(action: str, joints: np.ndarray) -> np.ndarray:
