@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from support.training.answered_films import film
 from training.footage.judging import (
     MISSED,
     UNANSWERED,
-    Judged,
     Tally,
     by_class,
     macro_figure,
@@ -18,22 +15,6 @@ from training.footage.judging import (
     selective,
 )
 from training.scoring.films import judge
-
-FRAMES = st.lists(
-    st.builds(
-        Judged,
-        clip=st.sampled_from("ABC"),
-        person=st.just(1),
-        time=st.just(0.0),
-        seconds=st.just(1),
-        unit=st.sampled_from("ABC"),
-        truth=st.sampled_from(("walk", "stand", "other")),
-        answer=st.sampled_from((None, "walk", "stand", "other")),
-        score=st.sampled_from((0.2, 0.5, 0.9)),
-        missed=st.just(False),
-    ),
-    max_size=30,
-)
 
 
 def test_the_largest_person_stands_for_the_labelled_one() -> None:
@@ -73,16 +54,6 @@ def test_confusion_counts_every_labelled_frame_once() -> None:
     }
 
 
-@given(FRAMES)
-def test_confusion_and_shares_agree(judged: list[Judged]) -> None:
-    shares = by_class(judged)
-    table = seconds_by_answer(judged)
-    assert shares.keys() == table.keys()
-    for truth, answers in table.items():
-        assert sum(answers.values()) == shares[truth].total
-        assert answers.get(truth, 0) == shares[truth].right
-
-
 def test_other_is_no_answer_unless_it_is_the_label_and_missed_people_lower_coverage() -> None:
     judged = judge(film("wwwwoo", "wos ow"))
     found = selective(judged, 0.5)
@@ -91,16 +62,3 @@ def test_other_is_no_answer_unless_it_is_the_label_and_missed_people_lower_cover
     assert found.coverage == pytest.approx(4 / 6)
     assert selective(judged, 0.8)[:2] == (None, 0.0)
     assert selective([], 0.5) == (None, None, None, None)
-
-
-@given(FRAMES, st.sampled_from((0.0, 0.5, 0.9)))
-def test_precision_and_coverage_are_those_of_a_plain_count(judged: list[Judged], threshold: float) -> None:
-    answered = right = 0
-    for one in judged:
-        if one.answer is None or one.score < threshold or (one.answer == "other" and one.truth != "other"):
-            continue
-        answered += 1
-        right += one.answer == one.truth
-    found = selective(judged, threshold)
-    assert found.precision == (right / answered if answered else None)
-    assert found.coverage == (answered / len(judged) if judged else None)
