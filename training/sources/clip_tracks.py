@@ -71,10 +71,6 @@ class VerdictTracks(SeededSource):
         if not self._shown:
             raise ValueError("no verdict to learn from is on an action of the vocabulary")
 
-    def kinds(self) -> tuple[Kind, ...]:
-        """Return what sequences end with: right actions in the vocabulary's order, then excluded ones."""
-        return tuple(self._shown)
-
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps, on the CPU."""
         return sequences([self.draw(window) for _ in range(count)], window)

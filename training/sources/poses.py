@@ -82,10 +82,6 @@ class Poses(SeededSource):
         self._other = index.get("other", UNKNOWN)
         self._stepping = [index[name] for name in _STEPPING if name in index]
 
-    def actions(self) -> tuple[str, ...]:
-        """Return the actions with which sequences end, in the vocabulary's order."""
-        return self.sampler.actions()
-
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps, on the CPU."""
         return to_tensors(self.sequences(count, window))

@@ -92,10 +92,6 @@ class ClipSampler:
             names = ", ".join(one.source for one in clips) or "none"
             raise ValueError(f"no {role} clip has an action to draw (sources: {names}); give other sources or shares")
 
-    def actions(self) -> tuple[str, ...]:
-        """Return the actions that are drawn, in the vocabulary's order."""
-        return self._sampler.actions
-
     def draw(self, rng: np.random.Generator, action: str | None = None) -> Drawn:
         """Draw a clip and a frame of a random or given action. Raises ValueError if no clip has the action."""
         action, (clips, clip) = self._sampler.draw(rng, action)

@@ -64,10 +64,6 @@ class Tracks(SeededSource):
             names = ", ".join(sorted({video.video.source for video in videos})) or "none"
             raise ValueError(f"no {role} video has a labelled step (sources: {names}); give other sources or shares")
 
-    def actions(self) -> tuple[str, ...]:
-        """Return the actions that are drawn, in the vocabulary's order."""
-        return self._sampler.actions
-
     def batch(self, count: int, window: int) -> Tensors:
         """Return `count` sequences of 1 to `window` steps that each end with a known action, on the CPU."""
         return sequences([self.draw(window) for _ in range(count)], window)

@@ -101,7 +101,6 @@ def test_the_printed_summary_names_actions_of_which_nothing_is_held_out_or_learn
 
 def test_sequences_end_with_labels_and_exclusions_and_show_no_clip_that_is_held_out(judged: VerdictRun) -> None:
     source = VerdictTracks(judged.clips.clips, judged.vocabulary, 1)
-    assert source.kinds() == (("flap", True), ("fall", False))
     held_out = {clip.name for clip in judged.clips.clips if clip.held_out}
     assert len(held_out) == 2
     names = {source.draw(8).clip.name for _ in range(200)}

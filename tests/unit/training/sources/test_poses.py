@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from stages.vocabulary import packaged
@@ -112,7 +113,8 @@ def test_jumping_jacks_of_penn_action_are_not_learned_as_other() -> None:
     clips = pose_clips(
         keypoints, ["other", "squat"], source="penn_action", text=["jumping_jacks 0001 view=front", "squat 0002"]
     )
-    assert Poses([clips], VOCABULARY, 0).actions() == ("squat",)
+    with pytest.raises(ValueError, match="no clip shows 'other'; available: squat"):
+        Poses([clips], VOCABULARY, 0).sequences(1, 8, "other")
 
 
 def test_a_saved_state_resumes_with_the_same_batches() -> None:

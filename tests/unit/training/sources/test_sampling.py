@@ -55,14 +55,12 @@ def assert_shares(counts: Counter[str], expected: dict[str, float]) -> None:
 def test_actions_are_equally_likely_however_many_clips_they_have() -> None:
     one = clips_of("some", [["walk"] * 4] * 50 + [["wave"] * 2] + [["jump", "", "run"]] * 3)
     sampler = ClipSampler([one], "train", VOCABULARY)
-    assert sampler.actions() == ("walk", "run", "jump", "wave")
-    assert_shares(Counter(one.action for one in drawn(sampler)), dict.fromkeys(sampler.actions(), 0.25))
+    assert_shares(Counter(one.action for one in drawn(sampler)), dict.fromkeys(("walk", "run", "jump", "wave"), 0.25))
 
 
 def test_shares_make_actions_more_or_less_likely_and_a_share_of_zero_leaves_one_out() -> None:
     one = clips_of("some", [["walk"], ["wave"], ["jump"]])
     sampler = ClipSampler([one], "train", VOCABULARY, shares={"walk": 3, "jump": 0, "cartwheel": 9})
-    assert sampler.actions() == ("walk", "wave")
     assert_shares(Counter(one.action for one in drawn(sampler)), {"walk": 0.75, "wave": 0.25})
     # An evaluation may still ask for it.
     assert sampler.draw(np.random.default_rng(0), "jump").action == "jump"
