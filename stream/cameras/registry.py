@@ -65,6 +65,33 @@ hang."""
 ADJUSTABLE = frozenset({"max_fps", "staleness_ms", "zones", "lines"})
 """Settings that change without a restart of the camera; any other one restarts it, in a new epoch."""
 
+IDS_REMEMBERED = 4096
+"""Removed cameras whose last epoch is kept individually."""
+
+
+class LastEpochs:
+    """The last epoch of each camera of the run, so that no epoch is reused. Bounded.
+
+    Of the cameras removed longest ago, only the highest epoch is kept; a new camera then starts above it instead of
+    at 1.
+    """
+
+    def __init__(self, remembered: int = IDS_REMEMBERED) -> None:
+        self._remembered = remembered
+        self._last: dict[str, int] = {}
+        self._floor = 0
+
+    def of(self, camera: str) -> int:
+        """Return the last epoch that this camera can have had; 0 before its first."""
+        return max(self._floor, self._last.get(camera, 0))
+
+    def ended(self, camera: str, epoch: int) -> None:
+        """Record that the camera ended in this epoch."""
+        self._last.pop(camera, None)
+        self._last[camera] = epoch
+        while len(self._last) > self._remembered:
+            self._floor = max(self._floor, self._last.pop(next(iter(self._last))))
+
 
 class CameraLocks:
     """The locks that are held or waited for, by camera: one that is slow to stop does not delay changes of others."""
@@ -114,8 +141,7 @@ class CameraRegistry:
         """Settings of every camera, including disabled ones."""
         self.running: dict[str, Camera] = {}
         """The cameras that are read: all enabled ones."""
-        self.epochs: dict[str, int] = {}
-        """The last epoch of each camera that has run, also of removed ones: no epoch of a run is used again."""
+        self.epochs = LastEpochs()
         self.ever_live = False
         """Whether any source has delivered a frame."""
         self.changed = False
@@ -206,7 +232,7 @@ class CameraRegistry:
             self._disabled.pop(camera_id, None)
             del self.configs[camera_id]
             self._ids.pop(camera_id, None)
-            self.publish_status(replace(status, epoch=self.epochs.get(camera_id, 0)).removed(moved=moved))
+            self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed(moved=moved))
             self._publisher.forget(camera_id)
             self._alerts.forget(camera_id)
             self._clear(camera_id)
@@ -240,7 +266,7 @@ class CameraRegistry:
             self._model.slot_format,
             self._observer,
             partial(self._in_loop, self._take_status, ring),
-            first_epoch=self.epochs.get(config.id, 0) + 1,
+            first_epoch=self.epochs.of(config.id) + 1,
             make_opener=partial(make_opener, shared=self._transports),
             packets=leaving.packet_sink(
                 [video, recorded] if recorded is not None else [video],
@@ -317,7 +343,7 @@ class CameraRegistry:
         # The inference thread has finished the last batch with its frames.
         del self.running[camera_id]
         camera.end("camera", self._publisher, self._alerts)
-        self.epochs[camera_id] = camera.reader.status.epoch  # newer than camera.status
+        self.epochs.ended(camera_id, camera.reader.status.epoch)  # newer than camera.status
         self._observer.people_seen(camera_id, 0, 0)
         await asyncio.to_thread(give_back, held)
 
@@ -332,7 +358,7 @@ class CameraRegistry:
         return disabled or self._not_running(config, "internal", "could not be started; change or remove it")
 
     def _not_running(self, config: CameraConfig, reason: str, message: str) -> CameraStatus:
-        initial = CameraStatus.initial(config, self.epochs.get(config.id, 0))
+        initial = CameraStatus.initial(config, self.epochs.of(config.id))
         return replace(initial, state="ended", reason=reason, message=f"camera {config.id}: {message}")
 
     def count_modes(self) -> dict[str, int]:

@@ -11,7 +11,7 @@ import pytest
 from stages.free_model import FreeModel
 from stream import results
 from stream.cameras import registry
-from stream.cameras.registry import differences
+from stream.cameras.registry import LastEpochs, differences
 from stream.engine import Engine
 from stream.settings.engine import CameraConfig
 from support.engines.running_engine import configured, frames_of, messages_until, pattern
@@ -114,3 +114,12 @@ async def test_an_unknown_camera_cannot_be_changed() -> None:
 def test_another_password_is_a_difference_although_addresses_print_the_same() -> None:
     one, other = ({"id": "a", "source": f"rtsp://u:{word}@h/x"} for word in ("one", "two"))
     assert differences(CameraConfig.model_validate(one), CameraConfig.model_validate(other)) == {"source"}
+
+
+def test_epochs_are_never_reused_even_with_more_cameras_than_are_remembered() -> None:
+    epochs = LastEpochs(remembered=3)
+    for number, camera_id in enumerate("abcdef", start=1):
+        assert epochs.of(camera_id) <= number
+        epochs.ended(camera_id, number)
+    assert all(epochs.of(camera_id) >= number for number, camera_id in enumerate("abcdef", start=1))
+    assert epochs.of("new") == 3

@@ -218,7 +218,7 @@ async def test_a_camera_that_never_went_live_uses_no_epoch(tmp_path: Path) -> No
 async def test_a_camera_can_be_added_more_often_than_epochs_are_remembered(caplog: pytest.LogCaptureFixture) -> None:
     absent = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
     async with Engine(configured(), model=FreeModel()) as engine:
-        engine.cameras.epochs["comes"] = EPOCHS_NUMBERED + 5
+        engine.cameras.epochs.ended("comes", EPOCHS_NUMBERED + 5)
         for epoch in range(EPOCHS_NUMBERED + 5):  # as earlier additions would have left it
             engine.cameras.publish_status(CameraStatus.initial(absent, epoch))
         for _ in range(3):
