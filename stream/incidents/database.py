@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stream.incidents import kept_messages
-from stream.incidents.changes import Statement
-from stream.incidents.incident import Bucket, Incident, IncidentQuery
+from stream.incidents.incident import Bucket, Incident, IncidentQuery, Statement
 from stream.results import Alert, ClipReady, Event, ModelRef
 
 NAME = "incidents.db"

@@ -1,9 +1,9 @@
-"""What is known of an incident: an alert, or an action of a person that an event has reported."""
+"""What is known of an incident, an alert or an action that an event has reported, and what the store writes of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -103,3 +103,17 @@ class Picture(NamedTuple):
 
     jpeg: bytes
     result: Frame | None
+
+
+class Statement(NamedTuple):
+    """A statement with its values."""
+
+    sql: str
+    values: Any
+
+
+class Change(NamedTuple):
+    """What a message changes, all of it or nothing, and of what kind that is; None for no incident."""
+
+    kind: Kind | None
+    statements: list[Statement]

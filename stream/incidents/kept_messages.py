@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from stream.incidents.changes import Statement
+from stream.incidents.incident import Statement
 from stream.results import Alert
 
 MOST_MESSAGES = 100_000

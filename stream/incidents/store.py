@@ -23,10 +23,9 @@ import msgspec
 from ring_buffers.doorbell import Doorbell
 from stream import file_lock
 from stream.incidents import database, kept_messages, retention
-from stream.incidents.changes import Change
 from stream.incidents.database import FrameKey
 from stream.incidents.earlier_alerts import EarlierAlerts
-from stream.incidents.incident import Incident, Kind, Verdict
+from stream.incidents.incident import Change, Incident, Kind, Verdict
 from stream.incidents.picture_files import PictureFiles
 from stream.incidents.retention import Retention
 from stream.incidents.store_condition import StoreCondition
