@@ -198,8 +198,14 @@ async def test_a_full_disk_costs_pictures_and_no_alert(tmp_path: Path, caplog: p
         await until(state)
         answer = await client.get(PATH)
         assert "incidents.least_free" in answer["message"]
-        (began, *_) = [one for one in messages if isinstance(one, Alert)]
-        status, problem, _ = await client.ask("GET", f"{PATH}/{began.alert}/picture")
+        await until(lambda: any(isinstance(one, Alert) for one in messages))
+        alert = next(one.alert for one in messages if isinstance(one, Alert))
+
+        async def kept() -> bool:  # it is published first
+            return (await client.ask("GET", f"{PATH}/{alert}"))[0] == 200
+
+        await until(kept)
+        status, problem, _ = await client.ask("GET", f"{PATH}/{alert}/picture")
         assert (status, problem["type"]) == (404, "urn:partstream:problem:no-picture")
-        assert (await client.get(f"{PATH}/{began.alert}"))["picture"] is False
+        assert (await client.get(f"{PATH}/{alert}"))["picture"] is False
     assert caplog.text.count("incidents: ") == 1
