@@ -49,6 +49,8 @@ QUEUED_PER_CLIENT = 256
 RETRY_MS = 10
 """Interval of retries when all clients' queues are full."""
 LINGER_MS = 200
+PAUSE_S = 1.0
+"""Pause after a failure, which may last."""
 
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that JavaScript represents exactly."""
@@ -251,6 +253,7 @@ class ReplayServer:
                 except Exception:
                     logger.exception("replay failed; the open answers are dropped, later requests are served")
                     self._clients.clear()
+                    time.sleep(PAUSE_S)
         finally:
             self._router.close()
 
