@@ -121,6 +121,10 @@ async def test_on_loopback_a_page_of_another_site_cannot_use_the_api() -> None:
             status, _, answered = await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=headers)
             assert status == 403 and "Access-Control-Allow-Origin" not in answered
             assert (await client.ask("GET", "/api/v1/events", headers=headers))[0] == 403
+        form = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}  # of a browser that sends no Origin
+        assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=form))[0] == 403
+        for host in ("evil.example", "127.evil.example", "localho\u017ft", "localhost.evil.example"):
+            assert (await client.ask("GET", CAMERAS, headers={"Host": host}))[0] == 401, host
         rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
         assert (await client.ask("PUT", f"{CAMERAS}/a", json={"source": PATTERN}, headers=rebound))[0] == 401
         preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT"}

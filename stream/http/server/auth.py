@@ -44,7 +44,7 @@ Needs = Literal["open", "view", "read", "review", "control"]
 _RANKS: tuple[Needs, ...] = ("open", "view", "read", "review", "control")
 _ROLES: dict[Right, Role] = {"look": "read", "review": "review", "control": "control"}
 _VERBS: dict[Role, str] = {"view": "look", "read": "look", "review": "review", "control": "control"}
-_LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{0,5})?", re.IGNORECASE)
+_LOOPBACK = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{0,5})?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,12 +335,13 @@ def same_origin(origin: str, host: str) -> bool:
     return bool(colon) and scheme in ("http", "https") and authority != "" and authority == host.strip().lower()
 
 
-def embedded_elsewhere(headers: Mapping[str, str]) -> bool:
+def comes_from_elsewhere(headers: Mapping[str, str], *, changes: bool) -> bool:
     """Return whether a page of another origin embeds this (an `<img>`, a video, a frame), by its Fetch Metadata.
 
-    Such requests have no `Origin`. Following a link to this server is not embedding.
+    Such requests have no `Origin`. Following a link to this server is not embedding, but changes nothing either.
     """
-    return headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and headers.get("Sec-Fetch-Dest") != "document"
+    elsewhere = headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
+    return elsewhere and (changes or headers.get("Sec-Fetch-Dest") != "document")
 
 
 class RateLimiter:

@@ -15,7 +15,7 @@ from aiohttp import web
 from stream.cameras.changes import no_such_camera
 from stream.descriptors import EXHAUSTED
 from stream.http.server.audit import Audit
-from stream.http.server.auth import Access, Caller, Credentials, RateLimiter, allows, embedded_elsewhere, same_origin
+from stream.http.server.auth import Access, Caller, Credentials, RateLimiter, allows, comes_from_elsewhere, same_origin
 from stream.http.server.connections import INVALID, Connections
 from stream.http.server.problems import Problem, from_http
 from stream.http.server.routes import Handler, Route
@@ -237,7 +237,7 @@ class Gate:
         if origin is None:
             if caller.by == "session" and changes:
                 raise Problem(403, "foreign-origin", "changes with a cookie need an Origin header; or send a token")
-            foreign = embedded_elsewhere(request.headers)
+            foreign = comes_from_elsewhere(request.headers, changes=changes)
         else:
             foreign = not same_origin(origin, request[CREDENTIALS].host) and origin.lower() not in self._origins
         if foreign:
