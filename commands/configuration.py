@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream.settings.source_address import ADDRESS_FORMS
+from stream.settings.source_kinds import ADDRESS_FORMS
 
 if TYPE_CHECKING:
     from stream.config import Config
@@ -86,7 +86,7 @@ def parse_source(text: str, index: int) -> dict[str, Any]:
 
 def _without_equals(text: str) -> str | None:
     """Return the id in `ID` or `ID:rtsp://…`, where `ID=rtsp://…` was meant; None for any other text."""
-    from stream.settings.source_address import kind_of
+    from stream.settings.source_kinds import kind_of
     from stream.settings.values import CAMERA_ID
 
     name, _, rest = text.partition(":")

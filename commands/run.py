@@ -19,7 +19,7 @@ from commands.ending import EXIT_FAILED, EXIT_NO_SOURCE, EXIT_USAGE, console, fa
 from commands.gate.gate_file import log_gate
 from commands.options import ConfigOption, ConfiguredDevice, ConfiguredProfile, DetectorSizeOption, parse_detector_size
 from commands.until_signal import end_at_once, until_signal
-from stream.settings.source_address import PACES
+from stream.settings.source_kinds import PACES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable

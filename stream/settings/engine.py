@@ -12,7 +12,8 @@ from ring_buffers.policy import Policy
 from stages.settings import LEAST, Section
 from stream.settings.network import BoundEndpoint
 from stream.settings.privacy import MOST_MASKS, BackgroundConfig, MaskConfig, PrivacyMode, WantedPrivacy
-from stream.settings.source_address import ADDRESS_FORMS, PACES, SourceAddress, quoted
+from stream.settings.source_address import SourceAddress, quoted
+from stream.settings.source_kinds import ADDRESS_FORMS, PACES
 from stream.settings.values import CAMERA_ID, camera_id_error
 from stream.settings.zones import MOST_LINES, MOST_ZONES, LineConfig, ZoneConfig, ZoneName
 

@@ -9,7 +9,7 @@ import re
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from stream.settings.engine import CameraConfig
-from stream.settings.source_address import ADDRESS_FORMS
+from stream.settings.source_kinds import ADDRESS_FORMS
 from stream.sources.errors import BadAddressError
 from stream.sources.rtsp.protocol.address import RtspAddress
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from stream.config import Config, load
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
-from stream.settings.source_address import TRAITS, SourceAddress, SourceKind, redact
+from stream.settings.source_address import SourceAddress, redact
+from stream.settings.source_kinds import TRAITS, SourceKind
 
 LONG = "x" * 5000
 
