@@ -123,7 +123,7 @@ async def _search_engine(
     received: list[Sequence[bytes]] = []
     reading = asyncio.create_task(_receive(socket, received))
     try:
-        await until(lambda: engine.cameras.status("film").state == "live")
+        await until(lambda: engine.cameras.running["film"].video_refusal() is None)
         async with Viewer(client.address, "film") as viewer:
             assert viewer.status == 201
             if disturb is not None:
