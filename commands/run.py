@@ -230,18 +230,8 @@ async def _show_table(messages: AsyncIterable[Message]) -> None:
 
 def _profile_on_signal(engine: Engine) -> None:
     """Record a profile of the inference thread on SIGUSR2; the log names its file."""
-    from stream.inference.profiling import ProfilingError
-
-    def begin() -> None:
-        try:
-            recording = engine.profiling.begin()
-        except ProfilingError as error:
-            logger.warning("profiling: %s", error)
-        else:
-            logger.info("profiling for %g s: %s", recording.seconds, recording.name)
-
     if hasattr(signal, "SIGUSR2"):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, begin)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, engine.profiling.begin)
 
 
 def _given(**values: object) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Config(Section):
     profiling_directory: Annotated[
         Path | None,
         Field(
-            description="Directory of the recordings made by `POST /api/v1/profiling` and SIGUSR2; the newest 8 are "
+            description="Directory of the recordings made on SIGUSR2; the newest 8 are "
             "kept. Unset: a new temporary directory."
         ),
     ] = None

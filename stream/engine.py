@@ -176,7 +176,6 @@ class Engine:
                 event_streams=self._event_streams,
                 picture_streams=self._picture_streams,
                 live_pictures=self._live_pictures,
-                profiling=self.profiling,
                 publishers=self._publishers,
                 viewers=self._viewers,
                 passes=self.fleet.passes if self.fleet is not None else None,
@@ -225,7 +224,6 @@ class Engine:
         if self._tracing is not None:
             self._tracing.start()
         await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
-        await asyncio.to_thread(self.profiling.check_directory)
         await self.outputs.keep_incidents()
         await self.publisher.start()
         await asyncio.to_thread(self.alerts.start)

@@ -17,13 +17,11 @@ from stream.http.endpoints.control_api import ControlApi
 from stream.http.endpoints.event_streams import EventStreams
 from stream.http.endpoints.incidents_api import IncidentsApi
 from stream.http.endpoints.picture_streams import PictureStreams
-from stream.http.endpoints.profiling_api import ProfilingApi
 from stream.http.endpoints.review_api import ReviewApi
 from stream.http.endpoints.whep import WhepApi
 from stream.http.endpoints.whip import WhipApi
 from stream.http.server.app import HttpServer
 from stream.http.server.request_threads import RequestThreads
-from stream.inference.profiling import Profiling
 from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
@@ -55,7 +53,6 @@ def make_http_server(
     event_streams: EventStreams,
     picture_streams: PictureStreams,
     live_pictures: LivePictures,
-    profiling: Profiling,
     publishers: Publishers,
     viewers: Viewers,
     passes: Passes | None,
@@ -87,7 +84,6 @@ def make_http_server(
         routes=[
             *api.routes(),
             *picture_streams.routes(),
-            *ProfilingApi(profiling).routes(),
             *AlertsApi(alerts, pictures, rules, reading).routes(),
             *IncidentsApi(incidents, pictures, reading).routes(),
             *ReviewApi(outputs.verdicts, lambda: sorted({*actions(), *rules.written}), reading, writing).routes(),

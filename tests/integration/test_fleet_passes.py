@@ -76,7 +76,6 @@ async def test_a_pass_permits_to_watch_its_cameras_at_its_engine_and_nothing_els
             ("POST", "/api/v1/alerts/x/acknowledge"),
             ("POST", "/api/v1/verdicts"),
             ("POST", "/whip/hall"),
-            ("POST", "/api/v1/profiling"),
         ):
             assert await ask(method, path) == 403, (method, path)
         assert await ask("GET", "/api/v1/cameras/hall", there) == 401

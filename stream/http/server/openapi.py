@@ -22,10 +22,6 @@ _IN_PATHS: dict[str, dict[str, Any]] = {
         "description": "The session's key, from the `Location` header.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
     },
-    "recording": {
-        "description": "The name of a profiling recording.",
-        "schema": {"type": "string", "pattern": "^profiling-[0-9TZ-]{16,24}$"},
-    },
     "alert": {
         "description": "The alert's id.",
         "schema": {"type": "string", "pattern": "^[0-9a-f]{8}([0-9a-f]{8})?-[0-9]{1,18}$"},

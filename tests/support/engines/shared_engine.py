@@ -57,7 +57,6 @@ async def shared_engine(folder: Path, **http: Any) -> AsyncGenerator[Shared]:
         rules_file=rules,
         recording={"directory": clips, "alerts": False},
         incidents={"directory": folder / "incidents", "least_free": 0},
-        profiling_directory=folder / "profiling",
     )
     engine = Engine(config, model=Walker())
     began: dict[str, str] = {}

@@ -21,7 +21,6 @@ QUERIES = {
 }
 SDP = {"headers": {"Content-Type": "application/sdp"}, "data": "v=0\r\n"}
 CHANGES: dict[tuple[str, str], dict[str, Any]] = {
-    ("POST", "/api/v1/profiling"): {"json": {"seconds": 1}},
     ("POST", "/api/v1/session"): {"json": {"token": "guess"}},
     ("DELETE", "/api/v1/session"): {},
     ("POST", "/api/v1/alerts/{alert}/acknowledge"): {},

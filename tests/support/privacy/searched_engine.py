@@ -166,14 +166,13 @@ async def _known(engine: Engine, client: Client) -> dict[str, list[str]]:
     recorder = engine.recorder
     await until(lambda: len(recorder.library) > 0)
     clips = [clip.name for clip in recorder.library.clips()][:1]
-    recording = (await client.ask("POST", "/api/v1/profiling", json={"seconds": 1}))[1]["name"]
-    await until(lambda: (file := engine.profiling.file(recording)) is not None and file.is_file())
+    engine.profiling.begin(1)
+    await until(lambda: engine.profiling.written is not None)
     alerts = (await pictured("alert"))[:2]
     return {
         "camera": ["film"],
         "alert": alerts,
         "incident": [*alerts, *(await pictured("event"))[:2]],
         "clip": clips,
-        "recording": [recording],
         "session": ["0" * 32],
     }
