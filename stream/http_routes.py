@@ -87,7 +87,7 @@ def make_http_server(
             *AlertsApi(alerts, pictures, rules, reading).routes(),
             *IncidentsApi(incidents, pictures, reading).routes(),
             *ReviewApi(outputs.verdicts, lambda: sorted({*actions(), *rules.written}), reading, writing).routes(),
-            *ClipsApi(recorder.library if recorder is not None else None, cameras.privacy.mode_of).routes(),
+            *ClipsApi(recorder.library if recorder is not None else None, cameras.privacy).routes(),
             *WhipApi(cameras, publishers).routes(),
             *WhepApi(cameras, viewers).routes(),
         ],

@@ -25,8 +25,10 @@ class KeptOutputs:
         self.incidents = make_store(config.incidents, config.recording.actions, self._has_clip)
         """The kept alerts and events; None without a directory for them."""
         library = self.recorder.library if self.recorder is not None else None
-        self.verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library, privacy.mode_of)
-        self.pictures = FramePictures(self.incidents or MemoryPictures(), config.incidents.width, privacy.permits)
+        self.verdicts = make_desk(self.incidents, config.incidents, config.verdicts, library, privacy)
+        self.pictures = FramePictures(
+            self.incidents or MemoryPictures(), config.incidents.width, privacy.permits_picture
+        )
         self._results_path = config.results
         self.results_file: ResultsFile | None = None
         """The results file from `open` on; None without `results`."""

@@ -147,8 +147,8 @@ class Control:
         async with self._saving:
             self._check_privacy(config, before)  # another camera may have become stricter meanwhile
             self._check_room(config, before)
-            await self._save({config.id: config})
             self._cameras.privacy.add(config)  # at once: stopping the camera takes a while
+            await self._save({config.id: config})
             if before is None:
                 await self._add(config)
                 return

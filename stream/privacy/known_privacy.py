@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Literal, Protocol, Self, TypeVar
@@ -18,6 +19,8 @@ Camera = TypeVar("Camera", bound=CameraConfig)
 MOST_KNOWN = 4096
 """Cameras whose privacy one engine remembers. When there are more, none that hides anything is added, as none may be
 forgotten."""
+APPLIED_WITHIN_US = 5_000_000
+"""Time until a running camera hides what it has just been told to hide, at most."""
 
 
 class HiddenCamera(Section):
@@ -26,11 +29,13 @@ class HiddenCamera(Section):
     id: str
     privacy: WantedPrivacy = "off"
     masks: dict[str, MaskConfig] = Field(default_factory=dict[str, MaskConfig])
+    since_us: int = 0
+    """When the camera had become so strict, microseconds since 1970, UTC; 0: before anything was kept of it."""
 
     @classmethod
-    def of(cls, config: CameraConfig) -> Self:
+    def of(cls, config: CameraConfig, since_us: int = 0) -> Self:
         """Return what these settings hide."""
-        return cls(id=config.id, privacy=config.privacy, masks=config.masks)
+        return cls(id=config.id, privacy=config.privacy, masks=config.masks, since_us=since_us)
 
 
 class KnownPrivacy:
@@ -54,7 +59,7 @@ class KnownPrivacy:
         """Of each camera, what the configuration file approves."""
         for config in configured:
             self._backgrounds[config.id] = config.background
-            self.add(config)
+            self.remember([HiddenCamera.of(config)])
 
     @property
     def hidden(self) -> list[HiddenCamera]:
@@ -62,8 +67,9 @@ class KnownPrivacy:
         return [hidden for known in self._known.values() for hidden in known]
 
     def add(self, config: CameraConfig) -> None:
-        """Take the settings of a camera as it runs."""
-        self.remember([HiddenCamera.of(config)])
+        """Take the settings of a camera as it runs. If it hid less before, what was kept until now is not permitted."""
+        now_us = time.time_ns() // 1000
+        self.remember([HiddenCamera.of(config, now_us + APPLIED_WITHIN_US if config.id in self._known else 0)])
 
     def remember(self, hidden: Iterable[HiddenCamera]) -> None:
         """Take what was known before, for example in an earlier run. What is laxer than known changes nothing."""
@@ -79,14 +85,19 @@ class KnownPrivacy:
         modes: list[PrivacyMode] = ["masked" if camera.privacy == "off" else camera.privacy for camera in known]
         return max([self.everywhere, *modes], key=MODES.index)
 
-    def permits(self, result: Frame | None) -> bool:
+    def permits(self, camera_id: str, hides: PrivacyMode | None, capture_us: int) -> bool:
+        """Return whether a picture or clip in this mode, begun at this time, hides as much as is hidden now."""
+        since_us = max((camera.since_us for camera in self._known.get(camera_id, ())), default=0)
+        return capture_us >= since_us and MODES.index(hides or "off") >= MODES.index(self.mode_of(camera_id))
+
+    def permits_picture(self, result: Frame | None) -> bool:
         """Return whether a kept picture with this result hides as much as is hidden now.
 
         Without its result, which tells its camera, a picture is permitted only if nothing is hidden of any camera.
         """
         if result is None:
             return self.everywhere == "off" and not self._known
-        return MODES.index(result.privacy or "off") >= MODES.index(self.mode_of(result.camera))
+        return self.permits(result.camera, result.privacy, result.capture_us)
 
     def refusal(self, config: CameraConfig, now: CameraConfig | None = None) -> str | None:
         """Return why these settings would show more than is known to be permitted; None if they would not.
@@ -99,7 +110,10 @@ class KnownPrivacy:
             return None
         known = self._known.get(config.id, ())
         if not known and config.privacy_mode != "off" and len(self._known) >= self._most:
-            return f"camera {config.id}: {self._most} cameras of which something is hidden are remembered, the limit"
+            return (
+                f"camera {config.id}: {self._most} cameras of which something is hidden are remembered, the limit: add "
+                "it to the configuration file, or stop, delete entries of `hidden` in the state file, and start again"
+            )
         for hidden in known:
             if (what := laxer(hidden, config)) is not None:
                 return f"camera {config.id}: {what}; only the configuration file can show more"

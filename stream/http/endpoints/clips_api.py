@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from stream.http.server.problems import Problem
 from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
 from stream.http.server.routes import Answer, CameraOf, Parameter, Route
 from stream.http.server.streaming import FileAnswer
+from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
-from stream.settings.privacy import MODES, PrivacyMode
 
 PATH = "/api/v1/clips"
 
@@ -45,11 +45,9 @@ QUERY = (
 class ClipsApi:
     """Clips of one engine. There are none without a `library`, which means that recording is off."""
 
-    def __init__(
-        self, library: ClipLibrary | None, privacy_of: Callable[[str], PrivacyMode] = lambda camera: "off"
-    ) -> None:
-        """`privacy_of` returns how much is hidden of a camera now. Clips that hide less are refused."""
-        self._privacy_of = privacy_of
+    def __init__(self, library: ClipLibrary | None, privacy: KnownPrivacy) -> None:
+        """Clips that hide less than `privacy` knows to be hidden now are refused."""
+        self._privacy = privacy
         self._library = library
 
     def routes(self) -> list[Route]:
@@ -124,7 +122,7 @@ class ClipsApi:
         # A browser that opens the video directly wraps it in a page, which must be allowed to load it.
         path = self._file(request, VIDEO)
         clip = self._library.clip(request.match_info["clip"]) if self._library is not None else None
-        if clip is None or MODES.index(clip.privacy or "off") < MODES.index(self._privacy_of(clip.camera)):
+        if clip is None or not self._privacy.permits(clip.camera, clip.privacy, clip.start_us):
             raise Problem(403, "private", "the clip was recorded when less of the camera was hidden than now")
         policy = {"Content-Security-Policy": "default-src 'none'; media-src 'self'"}
         response = FileAnswer(path, headers={"Content-Type": "video/mp4", **policy})

@@ -21,11 +21,11 @@ from stream.incidents.store import IncidentStore, StoreUnavailableError
 from stream.incidents.verdicts.late_clips import LateClips
 from stream.incidents.verdicts.tracks import track_of
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
+from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.clips import Clip
 from stream.recording.library import RESULTS, ClipLibrary
 from stream.results import ClipReady, Message, about
 from stream.settings.config_error import ConfigError
-from stream.settings.privacy import MODES, PrivacyMode
 from stream.settings.recording import IncidentsConfig, VerdictsConfig
 
 logger = logging.getLogger(__name__)
@@ -86,13 +86,12 @@ class VerdictDesk:
         store: IncidentStore,
         folder: VerdictFolder,
         library: ClipLibrary | None,
-        privacy_of: Callable[[str], PrivacyMode] = lambda camera: "off",
+        privacy: KnownPrivacy | None = None,
     ) -> None:
-        """`privacy_of` returns how much is hidden of a camera now."""
         self.store = store
         self.folder = folder
         self._library = library
-        self._privacy_of = privacy_of
+        self._privacy = privacy or KnownPrivacy()
         self._lock = threading.Lock()
         """For one incident at a time."""
         self._late = LateClips()
@@ -339,9 +338,11 @@ class VerdictDesk:
         if incident.action is None or incident.track is None:
             return "nothing-to-learn"
         clip, recorded = self._clip(incident)
-        mode = self._privacy_of(incident.camera)
-        shown = mode if clip is None else clip.privacy or "off"
-        if "skeleton" in (mode, shown) or MODES.index(shown) < MODES.index(mode):  # a drawing, or from before
+        if self._privacy.mode_of(incident.camera) == "skeleton":
+            return "private"
+        if clip is not None and (
+            clip.privacy == "skeleton" or not self._privacy.permits(clip.camera, clip.privacy, clip.start_us)
+        ):  # a drawing, or from before
             return "private"
         if before is not None and self.folder.has_clip(before.clip):  # the recorder may have deleted its own
             self.folder.put(msgspec.structs.replace(before, **content), self.folder.directory)
@@ -388,7 +389,7 @@ def make_desk(
     incidents: IncidentsConfig,
     config: VerdictsConfig,
     library: ClipLibrary | None,
-    privacy_of: Callable[[str], PrivacyMode],
+    privacy: KnownPrivacy,
 ) -> VerdictDesk | None:
     """Return the desk for a store; None without one."""
     if store is None or incidents.directory is None:
@@ -396,4 +397,4 @@ def make_desk(
             logger.warning("verdicts.directory: %s is not used without incidents.directory", config.directory)
         return None
     directory = config.directory or incidents.directory / "verdicts"
-    return VerdictDesk(store, VerdictFolder(directory, config), library, privacy_of)
+    return VerdictDesk(store, VerdictFolder(directory, config), library, privacy)

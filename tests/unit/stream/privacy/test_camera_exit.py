@@ -65,10 +65,10 @@ def test_skeleton_mode_is_never_left_over_http_and_older_pictures_are_not_shown(
     known = KnownPrivacy([camera(privacy="skeleton")])
     assert known.refusal(camera()) is not None and known.refusal(camera(masks=MASKS)) is not None
     assert known.refusal(camera(privacy="skeleton", masks=MASKS)) is None
-    assert not known.permits(frame()) and not known.permits(None)
+    assert not known.permits_picture(frame()) and not known.permits_picture(None)
     assert known.mode_of("lobby") == "skeleton" and known.mode_of("other") == "off"
     assert stricter(camera(privacy="skeleton", masks=MASKS), camera(max_fps=3)).privacy_mode == "skeleton"
     everywhere = KnownPrivacy([], "skeleton")
-    assert everywhere.mode_of("any") == "skeleton" and not everywhere.permits(frame())
+    assert everywhere.mode_of("any") == "skeleton" and not everywhere.permits_picture(frame())
     assert KnownPrivacy([camera(masks=MASKS)]).mode_of("lobby") == "masked"
-    assert KnownPrivacy().permits(None) and KnownPrivacy().permits(frame())
+    assert KnownPrivacy().permits_picture(None) and KnownPrivacy().permits_picture(frame())

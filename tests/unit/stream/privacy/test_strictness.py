@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -56,6 +57,18 @@ def test_what_shows_no_more_than_now_is_never_refused(monkeypatch: pytest.Monkey
     assert known.refusal(other.model_copy(update={"privacy": "skeleton"}), other) is None
     assert known.refusal(shown.model_copy(update={"max_fps": 5}), shown) is None
     assert known.refusal(camera("c", masks={"left": LEFT}), camera("c", masks={"all": ALL})) is not None
+
+
+def test_pictures_and_clips_from_before_one_more_mask_are_no_longer_permitted() -> None:
+    known, before_us = KnownPrivacy([HIDDEN]), time.time_ns() // 1000
+    known.add(HIDDEN)
+    assert known.permits("hall", "masked", before_us) and not known.permits("hall", None, before_us)
+    known.add(camera(masks={"left": LEFT, "right": RIGHT}))
+    again = KnownPrivacy([HIDDEN])
+    again.remember(known.hidden)
+    for one in (known, again):
+        assert not one.permits("hall", "masked", before_us)
+        assert one.permits("hall", "masked", before_us + 60_000_000) and one.permits("yard", None, before_us)
 
 
 def test_nothing_is_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,9 +22,11 @@ from stream.incidents.store import IncidentStore, StoreUnavailableError
 from stream.incidents.verdicts import late_clips, verdict_folder
 from stream.incidents.verdicts.verdict_desk import Said, VerdictDesk, VerdictsUnwritableError, make_desk
 from stream.incidents.verdicts.verdict_folder import VerdictFolder
+from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.clips import Clip
 from stream.recording.library import ENDINGS, ClipLibrary
 from stream.settings import files
+from stream.settings.engine import CameraConfig
 from stream.settings.recording import IncidentsConfig, VerdictsConfig
 from support.incidents import alert, give
 from support.reviewing import FRAME_US, S, box_at, fell, keep, library_at, ready, shown_files, store_at, write_recorded
@@ -33,6 +35,14 @@ from support.waiting import wait_until
 RIGHT, WRONG, SKIP = Said("right", None, "anna"), Said("wrong", None, "anna"), Said("skip", None, "anna")
 SIT, BACK = Said("really", "sit", "ben"), Said(None, None, "ben")
 FIRST = "e0123abcd-1"
+MASKED = {"masks": {"left": {"points": [[0, 0], [0.5, 0], [0.5, 1]]}}}
+
+
+def known(**cameras: dict[str, Any]) -> KnownPrivacy:
+    """Return what these settings hide of cameras."""
+    return KnownPrivacy(
+        CameraConfig.model_validate({"id": name, "source": "x.mp4", **one}) for name, one in cameras.items()
+    )
 
 
 class Desk:
@@ -92,7 +102,7 @@ def test_a_verdict_has_the_clip_the_boxes_of_the_person_and_the_label(at: Desk) 
 
 def test_training_gets_nothing_of_a_camera_in_skeleton_mode_but_the_verdict_is_kept(at: Desk) -> None:
     assert at.say(RIGHT) == [(True, True, None)]
-    hidden = VerdictDesk(at.store, at.folder, at.library, lambda camera: "skeleton" if camera == "door" else "masked")
+    hidden = VerdictDesk(at.store, at.folder, at.library, known(door={"privacy": "skeleton"}, yard=MASKED))
     (first, second) = hidden.say([FIRST, "e0123abcd-2"], WRONG)
     assert (first.saved, first.learned, first.why) == (True, False, "private")
     assert at.verdict() == ("wrong", None, "anna") and at.label() is None
@@ -100,7 +110,7 @@ def test_training_gets_nothing_of_a_camera_in_skeleton_mode_but_the_verdict_is_k
 
 
 def test_masked_pictures_can_be_learned_from(at: Desk) -> None:
-    masked = VerdictDesk(at.store, at.folder, at.library, lambda camera: "masked")
+    masked = VerdictDesk(at.store, at.folder, at.library, known(door=MASKED))
     clip = replace(at.recorded[0], privacy="masked")
     with mock.patch.object(ClipLibrary, "clip", lambda library, name: clip):
         (one,) = masked.say([FIRST], RIGHT)
@@ -440,11 +450,11 @@ def test_a_directory_that_cannot_be_used_or_is_not_used_is_logged(
 ) -> None:
     (tmp_path / "file").touch()
     given = VerdictsConfig.model_validate({"directory": tmp_path / "file"})
-    assert make_desk(None, IncidentsConfig.model_validate({}), given, None, lambda camera: "off") is None
+    assert make_desk(None, IncidentsConfig.model_validate({}), given, None, KnownPrivacy()) is None
     assert f"verdicts.directory: {tmp_path / 'file'} is not used without incidents.directory" in caplog.text
     store = store_at(tmp_path / "incidents")
     incidents = IncidentsConfig.model_validate({"directory": tmp_path / "incidents"})
-    desk = make_desk(store, incidents, given, None, lambda camera: "off")
+    desk = make_desk(store, incidents, given, None, KnownPrivacy())
     assert desk is not None
     desk.start()
     desk.close()
