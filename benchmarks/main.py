@@ -47,11 +47,8 @@ def main(arguments: Sequence[str]) -> int:
         return end.code if isinstance(end.code, int) else 1
     except ModuleNotFoundError:
         raise
-    except ImportError as error:  # names the extra
-        consoles()[1].print(f"bench: {error}", style="red", markup=False)
-        return 1
-    except (CameraServerError, RunFailedError, WeightsError) as error:
-        consoles()[1].print(f"[red]bench: {error}[/]")
+    except (ImportError, CameraServerError, RunFailedError, WeightsError) as error:
+        consoles()[1].print(f"bench: {error}", style="red", markup=False)  # the name of an extra stands in brackets
         return 1
     return 0
 

@@ -29,6 +29,7 @@ def test_help_needs_no_extra_and_a_benchmark_names_the_one_that_it_needs() -> No
     found = run("found", "--quick")
     assert found.returncode == 1
     assert "extra `train`" in found.stderr and len(found.stderr.splitlines()) == 1
+    assert "partstream[fleet]" in run("fleet").stderr
 
 
 @pytest.mark.parametrize(
