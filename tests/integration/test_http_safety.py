@@ -177,17 +177,8 @@ async def test_too_many_requests_are_refused_except_those_for_health() -> None:
         )
         for path in ("/healthz", "/readyz", "/metrics"):
             assert (await client.ask("GET", path))[0] == 200
-
-
-async def test_guessing_tokens_is_slow() -> None:
-    http = {**OFF_LOOPBACK, "requests_per_second": 1e-3}
-    for method, path, options in (
-        ("GET", "/metrics", {"headers": bearer("guess")}),
-        ("POST", SESSION, {"json": {"token": "guess"}}),
-    ):
-        async with running(configured(http=http)) as (_, client):
-            statuses = [(await client.ask(method, path, **options))[0] for _ in range(4)]
-            assert statuses == [401, 429, 429, 429], path
+        status, _, _ = await client.ask("POST", SESSION, json={"token": "guess"})
+        assert status == 429, "guesses count as well"
 
 
 async def test_with_certificate_files_it_is_https_and_the_cookie_is_for_https_only(tmp_path: Path) -> None:

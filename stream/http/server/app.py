@@ -94,9 +94,10 @@ class HttpServer:
         self._on_end = on_end
         self._threads = threads
         self.audit = Audit(config.audit_file)
-        limiter = RateLimiter(config.requests_per_second)
-        self._gate = Gate(access, limiter, self._connections, config.cors_origins, self.audit)
-        login = SessionApi(access, limiter, secure=self._tls is not None)
+        self._gate = Gate(
+            access, RateLimiter(config.requests_per_second), self._connections, config.cors_origins, self.audit
+        )
+        login = SessionApi(access, secure=self._tls is not None)
         self._routes = [*(page_routes() if pages is None else pages), *self._own_routes(), *login.routes(), *routes]
         self._document = functools.cache(lambda: openapi.document(self._routes, cookie))
         self.address = ""

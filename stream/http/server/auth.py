@@ -352,22 +352,11 @@ class RateLimiter:
         self._burst = max(1.0, 2 * per_second)
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, address: str, now: float, cost: float = 1.0) -> float:
-        """Take `cost` requests and return 0, or take nothing and return the seconds to wait."""
-        left = self._at(address, now)
-        self._store(address, left - cost if left >= cost else left, now)
-        return 0.0 if left >= cost else (cost - left) / self._per_second
-
-    def punish(self, address: str, now: float, cost: float) -> None:
-        """Take `cost` requests even if they are not available, so that the address has to wait."""
-        self._store(address, max(-self._burst, self._at(address, now) - cost), now)
-
-    def _at(self, address: str, now: float) -> float:
-        left, then = self._left.get(address, (self._burst, now))
-        return min(self._burst, left + (now - then) * self._per_second)
-
-    def _store(self, address: str, left: float, now: float) -> None:
-        self._left[address] = (left, now)
-        self._left.move_to_end(address)
+    def take(self, address: str, now: float) -> float:
+        """Take a request and return 0, or take nothing and return the seconds to wait."""
+        left, then = self._left.pop(address, (self._burst, now))
+        left = min(self._burst, left + (now - then) * self._per_second)
+        self._left[address] = (left - 1 if left >= 1 else left, now)
         if len(self._left) > ADDRESSES:
             self._left.popitem(last=False)
+        return 0.0 if left >= 1 else (1 - left) / self._per_second

@@ -23,8 +23,6 @@ from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
 
-WRONG_TOKEN_COST = 10
-"""A request without a valid token counts as this many, to slow down guessing."""
 PREFLIGHT_S = "600"
 FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
 """What proxies add to requests that they forward."""
@@ -185,9 +183,8 @@ class Gate:
 
     def _admit(self, request: web.Request, route: Route | None) -> None:
         """Raise `Problem` if the request is not allowed. Unknown addresses need a token too, to reveal nothing."""
-        now, address = monotonic(), request.remote or ""
         if route is None or route.limited:
-            self._check_rate(self._limiter.take(address, now))
+            self._check_rate(request)
         credentials = _credentials(request, self._access.cookie)
         caller = self._access.caller(credentials, _now_us())
         request[CALLER], request[CREDENTIALS], request[REVOCATION] = caller, credentials, self.revocation
@@ -196,8 +193,6 @@ class Gate:
             assert needs != "open"
             if caller.role is not None:
                 raise Problem(403, "forbidden", f"this token is not sufficient: {self._access.advice(needs)}")
-            self._check_rate(self._limiter.take(address, now, 0.0))
-            self._limiter.punish(address, now, WRONG_TOKEN_COST)
             raise Problem(
                 401,
                 "unauthorised",
@@ -216,7 +211,8 @@ class Gate:
             name = f"of token {request[CALLER].name} " if request[CALLER].name else ""
             logger.warning("http: refused a request %sfrom %s to %s: %s", name, request.remote, path, problem.code)
 
-    def _check_rate(self, wait_s: float) -> None:
+    def _check_rate(self, request: web.Request) -> None:
+        wait_s = self._limiter.take(request.remote or "", monotonic())
         if wait_s > 0:
             raise Problem(
                 429,
