@@ -115,39 +115,24 @@ class RuleAlerts:
         waiting = [
             key
             for key in holding
-            if key not in self.open and (key.place not in sent or now >= self.cooled_us(key.place, now))
+            if key not in self.open and (key.place not in sent or now >= self._cooled_us(key.place, now))
         ]
         if len(waiting) > 1:
             waiting.sort(key=lambda key: (holding[key], key.track or 0, key.place or ""))
         began: list[Alert] = []
         for key in waiting:
-            if len(began) < room and now >= self.cooled_us(key.place, now):
+            if len(began) < room and now >= self._cooled_us(key.place, now):
                 message = self._message(moment, key, holding[key], describe, None)
                 self.open[key] = OpenAlert(message, now)
                 self._sent[key.place] = now
                 began.append(message)
         return began
 
-    def has(self, key: Key) -> bool:
-        """Return whether an alert of this key is open."""
-        return key in self.open
-
     def end(self, moment: Moment, reason: ClearReason) -> list[Alert]:
         """Clear all alerts at this moment, and return the messages."""
         return [self._clear(key, moment, reason) for key in list(self.open)]
 
-    def next_change_us(self, holding: Container[Key]) -> int | None:
-        """Return the media time from which a frame like the last one may have a message; None if there is no such time.
-
-        `holding`: the keys for which the conditions held in the last frame.
-        """
-        clear_after = self.rule.config.clear_after
-        return min(
-            (alert.update_us if key in holding else alert.held_us + clear_after for key, alert in self.open.items()),
-            default=None,
-        )
-
-    def cooled_us(self, place: str | None, now: int) -> int:
+    def _cooled_us(self, place: str | None, now: int) -> int:
         """Return the media time from which an alert of this place may begin; `now` if none has."""
         sent_us = self._sent.get(place)
         return now if sent_us is None else sent_us + self.rule.config.cooldown

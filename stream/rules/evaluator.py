@@ -14,7 +14,6 @@ from stream.results import Alert, RuleAction
 from stream.rules.alerts import ClearReason, Moment
 from stream.rules.compiled import CompiledRules
 from stream.rules.conditions import NO, For, Slots
-from stream.rules.hours import MINUTE_US
 from stream.rules.rule_state import People, RuleState, rule_state
 from stream.rules.runs import UNSEEN_US
 from stream.rules.seen import Seen
@@ -49,15 +48,14 @@ class Evaluator:
         self.camera = camera
         self._new_id = new_id
         self._last: Moment | None = None
-        self._empty = False
-        """Whether the last frame had no people, and nothing has happened since."""
         self._room = MOST_OPEN
         """Alerts that may begin."""
         self._people: dict[int, _Memory] = {}
         self._zones: frozenset[str] | None = None
         self._rules = rules
         self._states = [rule_state(rule, new_id) for rule in rules.rules if rule.applies_to(camera)]
-        self._timed = any(state.rule.hours is not None for state in self._states)
+        self._counts = any(state.rule.config.people is not None for state in self._states)
+        """Whether a rule may begin an alert about a place without people."""
 
     @property
     def open(self) -> dict[str, int]:
@@ -83,9 +81,8 @@ class Evaluator:
         cleared = [alert for state in before.values() for alert in self._end(state, "rules")]
         self._carry_over(rules)
         self._rules, self._states = rules, states
-        self._timed = any(state.rule.hours is not None for state in states)
+        self._counts = any(state.rule.config.people is not None for state in states)
         self._room = MOST_OPEN - sum(len(state.alerts.open) for state in states)
-        self._empty = False
         return cleared
 
     def place_zones(self, zones: Iterable[str]) -> None:
@@ -95,28 +92,25 @@ class Evaluator:
         was changed. Without this call, the camera has every zone that rules name.
         """
         self._zones = frozenset(zones)
-        self._empty = False
         for memory in self._people.values():
             memory.zones = None
 
-    def update(self, moment: Moment, people: Sequence[Seen], *, contiguous: bool = False) -> Findings:
-        """Take the next frame. A frame whose media time is before that of the last one in its epoch is ignored.
-
-        `contiguous`: the frames between the last one and this one were left out; they were no more than `UNSEEN_US`
-        apart, as empty as the last one, and before `quiet_until`.
-        """
+    def update(self, moment: Moment, people: Sequence[Seen]) -> Findings:
+        """Take the next frame. A frame whose media time is before that of the last one in its epoch is ignored."""
         alerts: list[Alert] = []
         last = self._last
         if last is not None and last.epoch == moment.epoch:
             if moment.media_us < last.media_us:
                 return Findings({}, [])
-            if moment.media_us - last.media_us > UNSEEN_US and not contiguous:
+            if moment.media_us - last.media_us > UNSEEN_US:
                 alerts = self.end("no_results")
         elif last is not None:
             alerts = self.end("epoch")
             for state in self._states:
                 state.alerts.begin_epoch(last, moment)
-        self._last, self._empty = moment, not people
+        self._last = moment
+        if not people and not self._people and not self._counts and self._room == MOST_OPEN:
+            return Findings({}, alerts)  # most frames of a day
         self._remember(moment, people)
         actions: dict[int, list[RuleAction]] = {}
         if self._rules.written:
@@ -134,24 +128,8 @@ class Evaluator:
         """Forget everything but cooldowns, and return the messages that clear all alerts, at the last frame."""
         alerts = [alert for state in self._states for alert in self._end(state, reason)]
         self._people.clear()
-        self._empty = False
         self._room = MOST_OPEN
         return alerts
-
-    def quiet_until(self) -> tuple[int, int]:
-        """Return the media and capture times before which frames without people change nothing.
-
-        Such frames may be left out if the last frame was empty. Give the evaluator, as `contiguous`, the first frame
-        at or after either time, and the last one before the capture time, people, a gap of more than `UNSEEN_US`,
-        a capture time that goes back, another epoch, or the end of the results.
-        """
-        last = self._last
-        if last is None or not self._empty:
-            return (0, 0)
-        times = [time for state in self._states if (time := state.quiet_until_us(last)) is not None]
-        never = last.media_us + (1 << 62)
-        capture_us = (last.capture_us // MINUTE_US + 1) * MINUTE_US if self._timed else last.capture_us + (1 << 62)
-        return min(times, default=never), capture_us
 
     # -- people -------------------------------------------------------------------------------------------------
     def _remember(self, moment: Moment, people: Sequence[Seen]) -> None:

@@ -141,13 +141,6 @@ class RuleState(ABC):
                 for key in [key for key in memory if key.track in tracks]:
                     del memory[key]
 
-    def quiet_until_us(self, last: Moment) -> int | None:
-        """Return the media time before which frames as empty as the last one, `last`, change nothing.
-
-        None: they never change anything, as long as the hours stay the same.
-        """
-        return self.alerts.next_change_us(holding=()) if self.alerts.open else None
-
     @abstractmethod
     def _describe(self, key: Key, lasted_us: int) -> Finding: ...
 
@@ -326,19 +319,6 @@ class _CountState(RuleState):
         if not holding and not self.alerts.open:
             return ()
         return self.alerts.update(moment, holding, people.tracks, room, self._describe)
-
-    def quiet_until_us(self, last: Moment) -> int | None:
-        now, least_us = last.media_us, self._for_us
-        holding = {key for key, run in self._runs.items() if run.lasted(least_us, now)}
-        times = [self.alerts.next_change_us(holding)]
-        for key, run in self._runs.items():
-            if run.interrupted and not run.over(now):
-                return now
-            if not run.interrupted and not self.alerts.has(key):
-                times.append(max(run.since_us + least_us, self.alerts.cooled_us(key.place, now)))
-            elif not run.interrupted and key not in holding:
-                times.append(run.since_us + least_us)
-        return min((time for time in times if time is not None), default=None)
 
     def _lasting(self, people: People, media_us: int) -> dict[Key, int]:
         """Return where the number of people has been within the rule's limits for long enough, and since when."""

@@ -77,9 +77,9 @@ class Watch:
         self.compiled = CompiledRules(config)
         return self.evaluator.use(self.compiled)
 
-    def findings(self, step: Step, *, contiguous: bool = False) -> Findings:
+    def findings(self, step: Step) -> Findings:
         """Return what the rules say about the next frame."""
-        found = self.evaluator.update(step.moment, seen(step, self.compiled), contiguous=contiguous)
+        found = self.evaluator.update(step.moment, seen(step, self.compiled))
         return found if step.ended is None else found._replace(alerts=found.alerts + self.evaluator.end(step.ended))
 
     def alerts(self, steps: Iterable[Step]) -> list[Alert]:
