@@ -107,8 +107,7 @@ def archive_command(
             high_water_mark=HIGH_WATER_MARK,
             server_key=server_key,
             key_file=key_file,
-            resume=[*archive.positions, *archive.holes],
-            late_replay=replay is not None,
+            resume=archive.positions,
         )
         logger.info("archiving %s in %s (%d files so far)", endpoint, out, len(archive))
         code = until_signal(_run(archiver, messages))
@@ -140,8 +139,6 @@ def _summarise(archiver: Archiver, archive: Archive) -> None:
         archive.removed,
         archive.merged,
     )
-    if counts.postponed:
-        logger.warning("%d gaps were not answered by replay; the next run requests them again", counts.postponed)
     if counts.unusable or counts.failed_writes:
         logger.warning("%d messages skipped, %d writes failed", counts.unusable, counts.failed_writes)
     if counts.unwritten:

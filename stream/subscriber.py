@@ -11,7 +11,7 @@ from stream.fleet_directory.merging import Moved
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import client_keys
 from stream.messaging.gap_filling import Counts, Gap, ReplayServerAt
-from stream.messaging.gaps import Hole, Position, Postponed, Sequences
+from stream.messaging.gaps import Position, Sequences
 from stream.results import Frame, Message
 from stream.settings.values import CAMERA_ID, camera_id_error
 from stream.subscription.engine_subscription import Connection, EngineSubscription
@@ -37,8 +37,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
-    resume: Iterable[Position | Hole] | None = None,
-    late_replay: bool = False,
+    resume: Iterable[Position] | None = None,
 ) -> Subscription[Frame]: ...
 @overload
 def subscribe(
@@ -55,8 +54,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
-    resume: Iterable[Position | Hole] | None = None,
-    late_replay: bool = False,
+    resume: Iterable[Position] | None = None,
 ) -> Subscription[Message]: ...
 def subscribe(
     endpoint: str,
@@ -72,8 +70,7 @@ def subscribe(
     replay_timeout_s: float = 2.0,
     server_key: str | None = None,
     key_file: str | Path | None = None,
-    resume: Iterable[Position | Hole] | None = None,
-    late_replay: bool = False,
+    resume: Iterable[Position] | None = None,
 ) -> Subscription[Message]:
     """Subscribe to an engine: `async for result in subscribe("tcp://127.0.0.1:5555", camera="lobby")`.
 
@@ -94,9 +91,8 @@ def subscribe(
     - `resume`: positions at which an earlier subscription stopped, the last one of the engine's run that it read last.
       The messages since then are requested as after any gap, and so is the beginning of each new run of the engine. If
       empty, only the latter. Of runs that have ended, alerts are requested, which the engine may have kept, also of
-      topics of which nothing was received. With `late_replay`, also what the earlier subscription has `postponed`.
-    - `late_replay`: while the replay server does not answer, its messages are not given up, but requested again for ten
-      minutes. They then come late, out of order. `resume` and `late_replay` are for one engine, not for a fleet.
+      topics of which nothing was received. While the replay server does not answer, the messages wait for half a
+      minute. For one engine, not for a fleet.
 
     Raises ValueError if a camera id, a kind, a key, the endpoint or a combination of these is invalid, and TypeError
     for other types.
@@ -118,7 +114,7 @@ def subscribe(
     selected = None if camera is None and cameras is None else sorted(wanted)
     keys = client_keys(server_key, key_file)
     if endpoint.startswith(FLEET):
-        for name, given in (("replay", replay), ("resume", resume), ("late_replay", late_replay or None)):
+        for name, given in (("replay", replay), ("resume", resume)):
             if given is not None:
                 raise ValueError(f"{name} is for one engine: give its tcp://HOST:PORT instead of {FLEET}")
         connection = Connection(parse_endpoint(endpoint.removeprefix(FLEET)), keys=keys)
@@ -126,12 +122,10 @@ def subscribe(
         return FleetSubscription(connection, kinds, selected, limits, on_gap, on_moved)
     if on_moved is not None:
         raise ValueError(f"on_moved is for a fleet: use {FLEET}HOST:PORT, with the address of its directory")
-    resumed = None if resume is None else list(resume)
     return EngineSubscription(
         Connection(parse_endpoint(endpoint), high_water_mark, receive_buffer, keys),
         prefixes_of(kinds, selected),
         replay=ReplayServerAt(parse_endpoint(replay), replay_timeout_s, keys) if replay is not None else None,
         on_gap=on_gap,
-        sequences=Sequences(None if resumed is None else [one for one in resumed if isinstance(one, Position)]),
-        postponed=Postponed(one for one in resumed or () if isinstance(one, Hole)) if late_replay else None,
+        sequences=Sequences(resume),
     )

@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 
 from stream import file_lock
 from stream.archive.tables import SCHEMAS, Table, batch
-from stream.messaging.gaps import Hole, Position
+from stream.messaging.gaps import Position
 from stream.settings.config_error import ConfigError
 from stream.settings.files import too_little
 
@@ -67,16 +67,13 @@ ROWS_OF_OTHERS = 65_536
 class ArchiveState(msgspec.Struct, frozen=True):
     """The content of `archive.json`: the position of each topic, and files that may not have their final names yet.
 
-    `replaced`: the files whose rows are in `files` as well. `holes` are still to be requested; as long as no process
-    does so, they are gaps in the files `provisional`.
+    `replaced`: the files whose rows are in `files` as well.
     """
 
     positions: list[Position]
     files: list[str]
     version: Literal[1] = 1
     replaced: list[str] = []
-    holes: list[Hole] = []
-    provisional: list[str] = []
 
 
 class DiskSpaceError(OSError):
@@ -148,11 +145,6 @@ class Archive:
         return self._state.positions
 
     @property
-    def holes(self) -> list[Hole]:
-        """What is before these positions, but not in the archive, and still to be requested."""
-        return self._state.holes
-
-    @property
     def bytes_kept(self) -> int:
         """Bytes of all files."""
         return sum(file.bytes for file in self._files.values())
@@ -161,17 +153,8 @@ class Archive:
         """Number of files."""
         return len(self._files)
 
-    def write(
-        self,
-        tables: Mapping[Table, Sequence[pa.RecordBatch]],
-        positions: Sequence[Position],
-        holes: Sequence[Hole] = (),
-        provisional: Sequence[pa.RecordBatch] = (),
-    ) -> None:
-        """Add rows and set the positions and holes. On OSError nothing has changed.
-
-        `provisional`: the holes as rows of `gaps`, which are removed when the archive is opened again.
-        """
+    def write(self, tables: Mapping[Table, Sequence[pa.RecordBatch]], positions: Sequence[Position]) -> None:
+        """Add rows and set the positions. On OSError nothing has changed."""
         self._complete()
         free = shutil.disk_usage(self.folder).free
         if free < self._least_free:
@@ -182,9 +165,7 @@ class Archive:
             name = self._new_name()
             for table, batches in tables.items():
                 self._write_parts(table, batches, name, paths)
-            kept = len(paths)
-            self._write_parts("gaps", provisional, _name_at(_written(name) + timedelta(microseconds=1)), paths)
-            self._save(ArchiveState(list(positions), paths, holes=list(holes), provisional=paths[kept:]))
+            self._save(ArchiveState(list(positions), paths))
         try:
             self._complete()
             self._retain()
@@ -226,11 +207,6 @@ class Archive:
         (self.folder / (STATE + PART)).unlink(missing_ok=True)
         self._state = self._read_state()
         self._complete()
-        if self._state.provisional:  # these holes are requested now
-            for name in self._state.provisional:
-                (self.folder / name).unlink(missing_ok=True)
-                self._files.pop(name, None)
-            self._save(msgspec.structs.replace(self._state, provisional=[]))
         for path, name in self._own_files():
             if name.endswith(PART):
                 path.unlink()
@@ -255,7 +231,7 @@ class Archive:
             raise ConfigError(
                 f"{path} is damaged ({error}): move it away to continue without the positions of the archive"
             ) from None
-        for name in (*state.files, *state.replaced, *state.provisional):
+        for name in (*state.files, *state.replaced):
             if not _FILE.fullmatch(name):
                 raise ConfigError(f"{path} names {name!r}, which is not a file of an archive")
         return state

@@ -2,9 +2,8 @@
 
 It holds the rows that are not written yet, in bounded memory. While it writes, merges small files, or cannot write, it
 does not read: messages then queue in the subscription and the engine, and those that are dropped are a gap, filled by
-replay or counted. Messages for which replay does not answer are requested again later, also by the next process. Where
-it is not known how many messages are missing, the table of gaps says so. It ends when it is cancelled, after writing
-what it holds.
+replay or counted. Where it is not known how many messages are missing, the table of gaps says so. It ends when it is
+cancelled, after writing what it holds.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ import asyncio
 import errno
 import logging
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 from stream.archive.archive import Archive, DiskSpaceError
 from stream.archive.tables import Row, Table, batch, gap_row, rows_of
-from stream.messaging.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Hole, Position
+from stream.messaging.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Position
 from stream.results import Event, Frame, Message, Stats, topic
 from stream.subscriber import Counts, Gap, Subscription
 
@@ -37,51 +36,31 @@ ALL_PARTS = 10
 """Parts of a person in the packaged models."""
 WRITE_AGAIN_S = 5.0
 """Time until the next attempt after a failed write."""
-RUNS_REMEMBERED = 256
-"""More than the engine has within the time for which gaps are requested again."""
 LAST_READ_S = 0.5
 """Time for which messages already sent are still read after a stop."""
 
 
 class Positions:
-    """The position of each topic, for `archive.json`. Bounded like the memory of a subscription.
+    """The position of each topic, for `archive.json`. Bounded like the memory of a subscription."""
 
-    `holes` before them are still to be requested.
-    """
-
-    def __init__(self, positions: Iterable[Position], holes: Iterable[Hole] = ()) -> None:
+    def __init__(self, positions: Iterable[Position]) -> None:
         self._topics: OrderedDict[str, tuple[str, dict[int, int]]] = OrderedDict()
         self.run = ""
         """The engine's run that was read last."""
-        self._ended: deque[str] = deque(maxlen=RUNS_REMEMBERED)
         for position in positions:
             self.began(position.run)
             self.reached(position.topic, position.run, position.epoch, position.next_seq)
-        self._ended.extend(dict.fromkeys(hole.run for hole in holes))
 
     def began(self, run: str) -> list[Position]:
         """Record that messages of this run are read now. If another one has ended, return how far it was read."""
         ended, self.run = self.run, run
         if ended in ("", run):
             return []
-        self._ended.append(ended)
         return [
             Position(name, of, max(epochs), epochs[max(epochs)])
             for name, (of, epochs) in self._topics.items()
             if of == ended
         ]
-
-    def has_ended(self, run: str) -> bool:
-        """Whether another run has been read since this one."""
-        return run != self.run and run in self._ended
-
-    def passed(self, hole: Hole) -> bool:
-        """Whether something after the hole has been read: a reader from these positions on will not request it."""
-        run, epochs = self._topics.get(hole.topic, ("", {}))
-        if run != hole.run:
-            return self.has_ended(hole.run)
-        newest = max(epochs)
-        return (hole.epoch, hole.first_seq) < (newest, epochs[newest])
 
     def reached(self, name: str, run: str, epoch: int, next_seq: int) -> None:
         """Record that all of (topic, run, epoch) below `next_seq` has been read."""
@@ -161,8 +140,6 @@ class ArchiverCounts:
     """Messages discarded because they are not valid, counted at the end."""
     failed_writes: int = 0
     """Failed writes."""
-    postponed: int = 0
-    """Gaps at the end that replay has not answered; the next run requests them again."""
     unwritten: int = 0
     """Messages that were read but could not be written at the end; the next run requests them again."""
 
@@ -185,9 +162,8 @@ class Archiver:
         self._every_s = every_s
         self._parts = parts
         self._most_held = most_held
-        self._positions = Positions(archive.positions, archive.holes)
+        self._positions = Positions(archive.positions)
         self._held = self._nothing()
-        self._holes: Callable[[], list[Hole]] = lambda: []
         self._warned_silent = False
 
     def _nothing(self) -> Held:
@@ -203,10 +179,8 @@ class Archiver:
 
         `counts.unwritten` is the number of messages that could not be written at the end.
         """
-        self._holes = lambda: [hole for hole in messages.postponed if self._positions.passed(hole)]
         try:
             async with messages:
-                self._give_up(messages.postponed)
                 try:
                     while await self._read(messages, self._every_s if not self.write_error else WRITE_AGAIN_S):
                         self._warn_if_silent(messages.counts)
@@ -218,27 +192,14 @@ class Archiver:
                     raise
         finally:
             self.counts.unusable = messages.counts.undecodable
-            if not await self._write(last=True):
+            if not await self._write():
                 self.counts.unwritten = self.waiting
-
-    def _give_up(self, requested: Collection[Hole]) -> None:
-        """Record what an earlier process was to request and this one does not, because it has no replay."""
-        for hole in self._archive.holes:
-            if hole not in requested:
-                gap = gap_of(hole)
-                self.counts.gaps += 1
-                self.counts.lost += gap.missed
-                self.counts.unknown += gap.more
-                self._hold(gap)
 
     def gap(self, gap: Gap) -> None:
         """Record a gap after the attempt to fill it; the subscription's `on_gap`."""
         self.counts.gaps += 1
         self.counts.lost += gap.missed - gap.replayed
         self.counts.unknown += gap.more
-        if self._positions.has_ended(gap.run):
-            self._hold(gap)
-            return
         self._in_run(gap.run)
         self._hold(gap)
         self._positions.reached(gap.topic, gap.run, gap.epoch, gap.first_seq + gap.missed)
@@ -294,21 +255,12 @@ class Archiver:
                 return
             await asyncio.sleep(WRITE_AGAIN_S)
 
-    async def _write(self, *, last: bool = False) -> bool:
-        """Write the held rows in a thread. Return whether it succeeded. Cancelling waits until it is done.
-
-        With the `last` rows, what the next process is to request is written as gaps, in case there is no next process.
-        """
-        holes = self._holes()
-        if not self._held and not (last and holes):
+    async def _write(self) -> bool:
+        """Write the held rows in a thread. Return whether it succeeded. Cancelling waits until it is done."""
+        if not self._held:
             return True
         held, positions = self._held.all(), self._positions.all()
-        provisional: list[pa.RecordBatch] = []
-        if last and holes:
-            now_us = time.time_ns() // 1000
-            provisional.append(batch("gaps", [gap_row(gap_of(hole), now_us) for hole in holes]))
-            self.counts.postponed = len(holes)
-        error, cancelled = await _in_thread(lambda: self._archive.write(held, positions, holes, provisional))
+        error, cancelled = await _in_thread(lambda: self._archive.write(held, positions))
         if error is None:
             self.counts.messages += self._held.messages
             self._held = self._nothing()
@@ -342,12 +294,6 @@ class Archiver:
                 self.waiting,
             )
         self.write_error = reason_of(error)
-
-
-def gap_of(hole: Hole) -> Gap:
-    """Return a hole as a gap that nothing has filled."""
-    missed = 0 if hole.end_seq is None else hole.end_seq - hole.first_seq
-    return Gap(hole.topic, hole.run, hole.epoch, hole.first_seq, missed, 0, more=hole.end_seq is None)
 
 
 async def _in_thread(function: Callable[[], object]) -> tuple[BaseException | None, bool]:

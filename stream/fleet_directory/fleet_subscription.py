@@ -25,7 +25,6 @@ from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
-from stream.messaging.gaps import Hole
 from stream.results import EngineAddress, Place, Stats, Status, decode, topic
 from stream.results.heads import KINDS, Received
 from stream.subscription.engine_subscription import Connection, EngineSubscription
@@ -121,18 +120,6 @@ class FleetSubscription(Subscription[AnyMessage]):
         for link in self._links.values():
             if run in (link.run, link.subscription.run):
                 link.subscription.request_all(name, run, epoch)
-
-    @property
-    def incomplete(self) -> frozenset[str]:
-        return frozenset()
-
-    @property
-    def postponed(self) -> list[Hole]:
-        return []
-
-    @property
-    def behind(self) -> bool:
-        return any(link.subscription.behind for link in self._links.values())
 
     @property
     def engines(self) -> list[str]:

@@ -9,17 +9,18 @@ from dataclasses import dataclass
 
 from stream.incidents import kept_messages
 from stream.incidents.stored_incidents import StoreUnavailableError
-from stream.messaging.earlier import ALERTS, EarlierUnavailableError, Later
+from stream.messaging.replay import ALERTS, EarlierUnavailableError
 
 Reading = Callable[[], AbstractContextManager[sqlite3.Connection]]
 """Opens the database for one query; raises `StoreUnavailableError`."""
 
 
 class EarlierAlerts:
-    """Finds messages of earlier runs in the database of incidents."""
+    """Finds messages of earlier runs in the database of incidents. `present` returns the present run, if known."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, present: Callable[[], str]) -> None:
         self._reading = reading
+        self._present = present
 
     def __call__(self, topic: str, run: str, epoch: int) -> EarlierEpoch | None:
         """Return the messages; None if the run is unknown, or the topic is none of alerts.
@@ -30,17 +31,21 @@ class EarlierAlerts:
             return None
         with _translated(self._reading) as database:
             number = kept_messages.run_number(database, run)
-        return None if number is None else EarlierEpoch(self._reading, number, topic, epoch)
+        return None if number is None else EarlierEpoch(self._reading, number, topic, epoch, self._present())
 
 
 @dataclass(slots=True)
 class EarlierEpoch:
-    """The messages of one topic, run and epoch. `number` is the run's."""
+    """The messages of one topic, run and epoch; of the topic `ALERTS`, all from this run on, except those of `present`.
+
+    `number` is the run's.
+    """
 
     reading: Reading
     number: int
     topic: str
     epoch: int
+    present: str
     _oldest: int | None = None
 
     def oldest_seq(self) -> int:
@@ -56,15 +61,14 @@ class EarlierEpoch:
     def read(self, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
         """Return (seq, body) of up to `limit` messages in order. Raises `EarlierUnavailableError`."""
         with _translated(self.reading) as database:
+            if self.topic == ALERTS:
+                return kept_messages.read_runs(database, self.number, self.present, from_seq, limit)
             return kept_messages.read(database, self.number, self.topic, self.epoch, from_seq, limit)
 
-    def later(self) -> Later:
-        """Return what follows. Raises `EarlierUnavailableError`."""
+    def later_epochs(self) -> list[int]:
+        """Return later epochs of which messages are kept. Raises `EarlierUnavailableError`."""
         with _translated(self.reading) as database:
-            if self.topic == ALERTS:
-                topics = kept_messages.topics_of(database, self.number)
-                return Later([], topics, kept_messages.next_run(database, self.number))
-            return Later(kept_messages.epochs_after(database, self.number, self.topic, self.epoch), [], "")
+            return kept_messages.epochs_after(database, self.number, self.topic, self.epoch)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from typing import TypeVar
 
 import msgspec
 
@@ -26,8 +25,6 @@ AT_ONCE = 200
 """Rows that one transaction deletes at most."""
 MOST_LATER = 100
 """Later epochs that are named at once."""
-MOST_TOPICS = 4096
-"""Topics that are named at once; as many as a reader follows."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs(number INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT UNIQUE);
@@ -37,8 +34,6 @@ CREATE TABLE IF NOT EXISTS messages(
 CREATE UNIQUE INDEX IF NOT EXISTS by_seq ON messages(run, topic, epoch, seq);
 """
 """`messages.run` is a number of `runs`. Versions of partstream that do not know these tables ignore them."""
-
-Found = TypeVar("Found", int, str)
 
 _RUN = "INSERT INTO runs(run) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM runs WHERE run = ?1)"
 """An insertion that is ignored would use a number of AUTOINCREMENT too, and `_OLD_RUNS` goes by the numbers."""
@@ -92,23 +87,10 @@ def run_number(database: sqlite3.Connection, run: str) -> int | None:
     return None if row is None else row[0]
 
 
-def next_run(database: sqlite3.Connection, number: int) -> str:
-    """Return the first run after this number of which messages are kept; empty if there is none."""
-    query = "SELECT run FROM runs WHERE number = (SELECT min(run) FROM messages WHERE run > ?)"
-    row = database.execute(query, (number,)).fetchone()
-    return "" if row is None else row[0]
-
-
-def topics_of(database: sqlite3.Connection, number: int) -> list[str]:
-    """Return the topics of which messages of a run are kept, sorted, `MOST_TOPICS` at most."""
-    query = "SELECT min(topic) FROM messages WHERE run = ? AND topic > ?"
-    return list(_each(database, query, (number,), "", MOST_TOPICS))
-
-
 def epochs_after(database: sqlite3.Connection, number: int, topic: str, epoch: int) -> list[int]:
     """Return the later epochs of which messages are kept, ascending, `MOST_LATER` at most."""
-    query = "SELECT min(epoch) FROM messages WHERE run = ? AND topic = ? AND epoch > ?"
-    return list(_each(database, query, (number, topic), epoch, MOST_LATER))
+    query = "SELECT DISTINCT epoch FROM messages WHERE run = ? AND topic = ? AND epoch > ? ORDER BY epoch LIMIT ?"
+    return [later for (later,) in database.execute(query, (number, topic, epoch, MOST_LATER))]
 
 
 def oldest_seq(database: sqlite3.Connection, number: int, topic: str, epoch: int) -> int:
@@ -125,13 +107,12 @@ def read(
     return database.execute(query, (number, topic, epoch, from_seq, limit)).fetchall()
 
 
-def _each(
-    database: sqlite3.Connection, query: str, values: tuple[int | str, ...], after: Found, most: int
-) -> Iterator[Found]:
-    """Yield what the query returns for `after`, then for what it returned, …: each step is one search of the index."""
-    for _ in range(most):
-        (found,) = database.execute(query, (*values, after)).fetchone()
-        if found is None:
-            return
-        yield found
-        after = found
+def read_runs(
+    database: sqlite3.Connection, number: int, present: str, from_number: int, limit: int
+) -> list[tuple[int, bytes]]:
+    """Return (number, body) of up to `limit` messages of a run and later ones, not of `present`, as they were kept."""
+    query = (
+        "SELECT number, body FROM messages WHERE number >= ? AND +run >= ? "
+        "AND +run IS NOT (SELECT number FROM runs WHERE run = ?) ORDER BY number LIMIT ?"
+    )
+    return database.execute(query, (from_number, number, present, limit)).fetchall()

@@ -80,7 +80,7 @@ class IncidentStore(StoredIncidents):
         self._lock = threading.Lock()
         """For writing to the database, and the bytes kept."""
         self._lock_file: int | None = None
-        self.earlier = EarlierAlerts(self._reading)
+        self.earlier = EarlierAlerts(self._reading, lambda: self._run)
         """The messages of alerts, also of this run."""
         self._run = ""
         self._model: bytes | None = None

@@ -1,127 +1,77 @@
-"""The filling of gaps in a subscription: missed messages are requested page by page, and handed out in order.
-
-What is requested of the alerts of the engine's earlier runs, after it was restarted.
-
-Only the engine knows which runs and topics there were. So a request with the topic `ALERTS` asks for the topics of the
-run that was read last, and for the run after it, and so on before the present one. A server that does not know the
-run, or is older, answers `unknown_run`: nothing is missing then.
-"""
+"""The filling of gaps in a subscription: missed messages are requested page by page, and handed out in order."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import zmq.asyncio
 
 from stream.messaging.curve.keys import ClientKeys
-from stream.messaging.earlier import ALERTS
-from stream.messaging.gaps import Filling, Hole, Postponed, Sequences
-from stream.messaging.replay import ReplayEnd
+from stream.messaging.gaps import Filling, Hole, Sequences
+from stream.messaging.replay import ALERTS
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
-from stream.results.heads import Received
-
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """A run that ended. `reached` has epoch and next number of the topics of which messages were received.
-
-    Others are wanted from their first message on if they are `known` from other runs, or if `others`.
-    """
-
-    reached: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    known: frozenset[str] = frozenset()
-    others: bool = False
-
-    def wants(self, topic: str) -> bool:
-        return self.others or topic in self.reached or topic in self.known
+from stream.results.heads import Received, topic_of
 
 
 class EarlierRuns:
-    """Asks for the alerts of the runs before the present one that a subscription to `prefixes` has not received.
+    """The alerts of the runs before the present one that a subscription to `prefixes` has not received.
 
-    Prefixes may be added to them and removed.
-    Everything of a run is requested before anything of the next one.
+    The prefixes may change. Once a run has ended, all that the engine has kept of it and later ones is requested. Of
+    topics that are not followed, only a resumed subscription wants any.
     """
 
     def __init__(self, sequences: Sequences, prefixes: Collection[str]) -> None:
         self._sequences = sequences
         self._subscribed = prefixes
         self._run = sequences.resumed_run
-        self._left: OrderedDict[str, _Left] = OrderedDict()
-        self._asking = False
-        """Whether a run is asked for its topics. While it is, runs that end have to wait."""
-        self._asked: set[str] = set()
-        self._filling: set[tuple[str, str]] = set()
-        """Topic and run of the holes that are being filled."""
+        self._ended: set[str] = set()
+        self._reached: dict[tuple[str, str], tuple[int, int]] = {}
+        """Epoch and next number of each run and topic."""
+        self._wanted: set[str] | None = None
+        """The topics, None for all."""
 
     @property
     def _prefixes(self) -> tuple[str, ...]:
         return tuple(prefix for prefix in self._subscribed if prefix.startswith(ALERTS))
 
-    @property
-    def pending(self) -> bool:
-        """Whether something is still to be requested or received."""
-        return self._asking or bool(self._filling)
-
     def began(self, run: str) -> list[Hole]:
         """Note that a message of this run arrived. Return what is to be requested before it."""
         ended, self._run = self._run, run
-        if ended in ("", run) or ended in self._asked or not self._prefixes:
+        if ended in ("", run) or ended in self._ended or not self._prefixes:
             return []
+        self._ended.add(ended)
         followed = self._sequences.followed(ALERTS)
-        reached = {one.topic: (one.epoch, one.next_seq) for one in followed if one.run == ended}
-        known = frozenset(one.topic for one in followed)
-        self._left[ended] = _Left(reached, known, self._sequences.whole_runs)
-        return [] if self._asking else self._ask()
+        self._reached = {(one.run, one.topic): (one.epoch, one.next_seq) for one in followed if one.run == ended}
+        self._wanted = None if self._sequences.whole_runs else {one.topic for one in followed}
+        return [Hole(ALERTS, ended, 0, 0, None)]
 
-    def answered(self, hole: Hole, end: ReplayEnd | None) -> list[Hole]:
-        """Return what is to be requested next, after all of a hole was.
-
-        `end` is the last answer's; None if the run is unknown, or there was no answer.
-        """
-        if hole.topic == ALERTS:
-            return self._holes_of(hole.run, end)
-        if (hole.topic, hole.run) not in self._filling:
-            return []
-        later = [epoch for epoch in end.later_epochs if epoch > hole.epoch] if end is not None else []
-        if later:
-            return [Hole(hole.topic, hole.run, min(later), 0, None)]
-        self._filling.discard((hole.topic, hole.run))
-        return []
-
-    def _holes_of(self, run: str, end: ReplayEnd | None) -> list[Hole]:
-        """Return the holes of a run that was asked for, and the question to the next one."""
-        left = self._left.pop(run, _Left())
-        holes: list[Hole] = []
-        if end is not None:
-            for topic in end.topics:
-                if left.wants(topic) and topic.startswith(self._prefixes):
-                    epoch, seq = left.reached.get(topic, (0, 0))
-                    holes.append(Hole(topic, run, epoch, seq, None))
-            if end.later_run not in ("", self._run, *self._asked):
-                between = _Left(known=left.known, others=self._sequences.whole_runs)
-                self._left.setdefault(end.later_run, between)
-                self._left.move_to_end(end.later_run, last=False)
-        self._filling.update((hole.topic, hole.run) for hole in holes)
-        return [*holes, *self._ask()]
-
-    def _ask(self) -> list[Hole]:
-        run = next(iter(self._left), None)
-        self._asking = run is not None
-        if run is None:
-            return []
-        self._asked.add(run)
-        return [Hole(ALERTS, run, 0, 0, None)]
+    def missed(self, message: Received) -> int:
+        """Return how many messages were missed up to this one of the answer; 0 if it was received, or is not wanted."""
+        name = topic_of(message)
+        if message.run == self._run or not name.startswith(self._prefixes):
+            return 0
+        if self._wanted is not None and name not in self._wanted:
+            return 0
+        epoch, seq = self._reached.get((message.run, name), (0, 0))
+        if (message.epoch, message.seq) < (epoch, seq):
+            return 0
+        self._reached[message.run, name] = (message.epoch, message.seq + 1)
+        return message.seq + 1 - (seq if message.epoch == epoch else 0)
 
 
 REPLAY_PAGE = 500
 """Missed messages requested at a time and held in memory."""
 REPLAY_RETRY_S = 5.0
 """Time for which gaps are only counted after the replay server did not answer."""
+RESUMED_PATIENCE_S = 30.0
+"""Time for which a resumed subscription repeats a request without an answer, once until there is one again. Newer
+messages wait meanwhile."""
+REPEAT_S = 1.0
+"""Interval of these requests."""
 
 
 @dataclass(slots=True)
@@ -184,8 +134,8 @@ class ReplayServerAt:
 class GapFilling:
     """Fills the holes in a subscription's messages. Without `server`, they are only counted.
 
-    `prefixes` of the topics that are subscribed to; they may change. `decode` returns topic and message of two frames;
-    None for an invalid one, which it counts. `warn` logs.
+    `prefixes` of the topics that are subscribed to; they may change. `decode` returns the message of a body; None for
+    an invalid one, which it counts. `warn` logs.
     """
 
     def __init__(
@@ -193,10 +143,9 @@ class GapFilling:
         server: ReplayServerAt | None,
         sequences: Sequences,
         prefixes: Collection[str],
-        postponed: Postponed | None,
         counts: Counts,
         on_gap: Callable[[Gap], None] | None,
-        decode: Callable[[list[bytes]], tuple[str, Received] | None],
+        decode: Callable[[bytes], Received | None],
         warn: Callable[..., None],
     ) -> None:
         self._decode = decode
@@ -204,7 +153,6 @@ class GapFilling:
         self._server = server
         self._sequences = sequences
         self._earlier = EarlierRuns(sequences, prefixes if server is not None else ())
-        self._postponed = postponed
         self._counts = counts
         self._on_gap = on_gap
         self._replay: ReplayClient | None = None
@@ -214,27 +162,10 @@ class GapFilling:
         self._reported: Hole | None = None
         """The last one after which it was not known how many messages are missing."""
         self._fetching: asyncio.Task[ReplayPage | None] | None = None
-        self._unanswered = False
-        """Whether the last request got no answer."""
+        self._patience_s = RESUMED_PATIENCE_S if sequences.whole_runs else 0.0
+        self._unanswered_s: float | None = None
+        """Since when requests get no answer."""
         self._replay_again_at = 0.0
-
-    @property
-    def incomplete(self) -> frozenset[str]:
-        """Topics of which messages are missing that will be requested again."""
-        return self._postponed.topics if self._postponed is not None else frozenset()
-
-    @property
-    def postponed(self) -> list[Hole]:
-        """What will be requested again."""
-        if self._postponed is None:
-            return []
-        current = self._filling
-        return [*([current.rest] if current is not None and current.late else []), *self._postponed.holes]
-
-    @property
-    def earlier_runs(self) -> bool:
-        """Whether alerts of earlier runs are still to be handed out or requested again."""
-        return self._earlier.pending
 
     def open(self, context: zmq.asyncio.Context) -> None:
         """Begin to use sockets of this context."""
@@ -264,9 +195,7 @@ class GapFilling:
             return None
         self._filling.replayed += 1
         self._counts.replayed += 1
-        message = self._recovered.popleft()
-        self._filling.handed_out = message.seq + 1
-        return message
+        return self._recovered.popleft()
 
     async def advance(self) -> bool:
         """Take one step, which may be a request. Return False if there is nothing to fill now.
@@ -276,69 +205,46 @@ class GapFilling:
         if self._filling is not None:
             await self._fill(self._filling)
         elif self._holes:
-            self._begin(self._holes.popleft())
-        elif self._postponed is not None and (late := self._postponed.due(time.monotonic())) is not None:
-            if late.since_s is None:  # an earlier reader postponed it
-                self._count(late)
-            self._filling = late
+            self._filling = Filling.of(self._holes.popleft())
+            self._count(self._filling, 0)
         else:
             return False
         return True
 
-    def _begin(self, hole: Hole) -> None:
-        self._filling = Filling.of(hole)
-        self._count(self._filling)
-
-    def _count(self, filling: Filling) -> None:
-        self._counts.missed += filling.missed
-        self._counts.gaps += filling.missed > 0
+    def _count(self, filling: Filling, before: int) -> None:
+        """Count what is newly known to be missing."""
+        self._counts.missed += filling.missed - before
+        self._counts.gaps += before == 0 < filling.missed
 
     async def _fill(self, filling: Filling) -> None:
         """Request the next page of missing messages, or report the gap if there are no more."""
-        wanted, known = filling.wants(REPLAY_PAGE), filling.missed
-        page = await self._fetched(filling.hole, filling.cursor, wanted) if wanted else None
-        if self._postponed is not None and wanted:
-            if not self._unanswered:
-                self._postponed.answered()
-            else:
-                filling = self._filling = self._without_beginning(filling, filling.cursor)
-                if self._postponed.put(filling, time.monotonic()):
-                    self._filling = None
-                    return
+        hole, before, wanted = filling.hole, filling.missed, filling.wants(REPLAY_PAGE)
+        page = await self._fetched(hole, filling.cursor, wanted) if wanted else None
         if page is None or page.end.next_seq <= filling.cursor:
             self._filling = None
-            self._report(filling, more=self._more(filling, page))
-            later = self._earlier.answered(filling.hole, None if page is None else page.end)
-            self._holes.extendleft(reversed(later))
+            self._report(filling, more=self._more(hole, page))
             return
-        for body in page.bodies:
-            decoded = self._decode([filling.hole.topic.encode(), body])
-            if decoded is not None and filling.holds(decoded[1].seq):
-                self._sequences.recovered(filling.hole, decoded[1].seq)
-                self._recovered.append(decoded[1])
-        lost_until = self._recovered[0].seq if self._recovered else page.end.next_seq
-        lost = lost_until > filling.cursor
+        missed = 0
+        for message in filter(None, map(self._decode, page.bodies)):
+            if hole.topic == ALERTS:
+                before_it = self._earlier.missed(message)
+                missed += before_it
+                if before_it:
+                    self._recovered.append(message)
+            elif topic_of(message) == hole.topic and filling.holds(message.seq):
+                self._sequences.recovered(hole, message.seq)
+                self._recovered.append(message)
         filling.advance(page.end.next_seq)
-        self._counts.missed += filling.missed - known
-        self._counts.gaps += known == 0
-        if lost and filling.late:
-            self._filling = self._without_beginning(filling, min(lost_until, filling.cursor))
+        if hole.topic == ALERTS:  # the numbers are those of the answer
+            filling.missed = before + missed
+        self._count(filling, before)
 
-    def _without_beginning(self, filling: Filling, seq: int) -> Filling:
-        """Report the part before `seq`, so that what is postponed is a whole hole, and return the rest."""
-        missed = seq - filling.hole.first_seq
-        if not missed:
-            return filling
-        self._report(replace(filling, missed=missed), more=False)
-        return filling.from_seq(seq)
-
-    def _more(self, filling: Filling, page: ReplayPage | None) -> bool:
+    def _more(self, hole: Hole, page: ReplayPage | None) -> bool:
         """Return whether there may be more messages than those known to be missing. `page` is the last answer."""
-        hole = filling.hole
         if hole.end_seq is not None or (page is not None and page.end.status == "ok"):
             return False
-        # A server that does not know an earlier run, or is older, has no alerts of it.
-        return self._unanswered or hole.topic != ALERTS
+        # A server that does not know an earlier run has no alerts of it.
+        return self._unanswered_s is not None or hole.topic != ALERTS
 
     def _report(self, filling: Filling, *, more: bool) -> None:
         hole, missed, replayed = filling.hole, filling.missed, filling.replayed
@@ -367,14 +273,21 @@ class GapFilling:
 
     async def _fetch(self, hole: Hole, from_seq: int, limit: int) -> ReplayPage | None:
         """Request messages of the hole; None if replay is unavailable or does not know them."""
-        self._unanswered = self._replay is not None
         if self._replay is None or time.monotonic() < self._replay_again_at:
             return None
-        try:
-            page = await self._replay.fetch(hole.topic, hole.run, hole.epoch, from_seq, limit)
-        except ReplayUnavailableError as error:
-            self._replay_again_at = time.monotonic() + REPLAY_RETRY_S
-            self._warn("replay: %s; gaps are not filled for %.0f s", error, REPLAY_RETRY_S)
-            return None
-        self._unanswered = page.end.status == "bad_request"  # it has too many clients or requests
-        return page if page.end.status in ("ok", "too_old") else None
+        while True:
+            asked_s = time.monotonic()
+            try:
+                page = await self._replay.fetch(hole.topic, hole.run, hole.epoch, from_seq, limit)
+                if page.end.status != "bad_request":  # it has too many clients or requests
+                    self._unanswered_s = None
+                    return page if page.end.status in ("ok", "too_old") else None
+                wait_s = 0.0
+            except ReplayUnavailableError as error:
+                self._warn("replay: %s", error)
+                wait_s = REPLAY_RETRY_S
+            self._unanswered_s = asked_s if self._unanswered_s is None else self._unanswered_s
+            if time.monotonic() - self._unanswered_s >= self._patience_s:
+                self._replay_again_at = time.monotonic() + wait_s
+                return None
+            await asyncio.sleep(REPEAT_S)

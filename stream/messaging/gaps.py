@@ -5,21 +5,16 @@ ZeroMQ delivers messages in order; some may be missing, and the last message of 
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 TOPICS_FOLLOWED = 4096
 """Topics remembered; the one without messages for longest is forgotten first."""
 EPOCHS_FOLLOWED = 8
 """Epochs of a topic remembered. Late messages of older epochs count as seen."""
 EPOCHS_SKIPPED = 64
-"""Most missed epochs between two messages that are requested; it is not known what is missing of older ones."""
-MOST_POSTPONED = 2 * TOPICS_FOLLOWED
-POSTPONED_S = 600.0
-"""Time after which a postponed hole is lost. The engine's history is seldom longer."""
-SHORTEST_WAIT_S, LONGEST_WAIT_S = 5.0, 60.0
-"""Time between two requests to a replay server that does not answer."""
+"""Most missed epochs between two messages that are requested. Engines have forgotten older ones, and some of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +31,7 @@ class Position:
 class Hole:
     """Messages that may be missing: from `first_seq` to `end_seq`, exclusive.
 
-    `end_seq` is None for the rest of an epoch of unknown length, after a later one has started. If it is not to be
-    `requested`, it is the first one of several epochs that are too many to request.
+    `end_seq` is None for the rest of an epoch of unknown length, after a later one has started.
     """
 
     topic: str
@@ -45,13 +39,10 @@ class Hole:
     epoch: int
     first_seq: int
     end_seq: int | None
-    requested: bool = True
 
     def continues(self, other: Hole) -> bool:
         """Whether no message lies between another hole of unknown length and this one, which are reported as one."""
-        if self.first_seq or (self.topic, self.run) != (other.topic, other.run) or self.epoch <= other.epoch:
-            return False
-        return self.epoch == other.epoch + 1 or not other.requested
+        return not self.first_seq and (self.topic, self.run, self.epoch - 1) == (other.topic, other.run, other.epoch)
 
 
 @dataclass(slots=True)
@@ -64,12 +55,6 @@ class Filling:
     missed: int
     """Messages known to be missing; for the rest of an epoch this grows with each page."""
     replayed: int = 0
-    since_s: float | None = None
-    """When it was first postponed."""
-    handed_out: int = 0
-    """The number after the last message that was handed out; 0 if none was."""
-    late: bool = False
-    """Whether it was postponed, so that messages after the hole may have been handed out."""
 
     @classmethod
     def of(cls, hole: Hole) -> Filling:
@@ -77,22 +62,8 @@ class Filling:
         missed = 0 if hole.end_seq is None else hole.end_seq - hole.first_seq
         return cls(hole, hole.first_seq, missed)
 
-    @property
-    def rest(self) -> Hole:
-        """What was not handed out yet."""
-        return replace(self.hole, first_seq=max(self.hole.first_seq, self.handed_out))
-
-    def from_seq(self, seq: int) -> Filling:
-        """Return the filling of the part from `seq` on, of which nothing was handed out yet."""
-        beginning = seq - self.hole.first_seq
-        hole = replace(self.hole, first_seq=seq)
-        missed = max(0, self.missed - beginning)
-        return Filling(hole, max(self.cursor, seq), missed, since_s=self.since_s, late=self.late)
-
     def wants(self, at_most: int) -> int:
         """Return how many messages to request next, from `cursor` on; 0 at the end."""
-        if not self.hole.requested:
-            return 0
         return at_most if self.hole.end_seq is None else min(at_most, self.hole.end_seq - self.cursor)
 
     def holds(self, seq: int) -> bool:
@@ -106,52 +77,6 @@ class Filling:
         else:
             self.cursor = next_seq
             self.missed = next_seq - self.hole.first_seq
-
-
-class Postponed:
-    """Fillings for which the replay server gave no answer, to be continued later. Times are of one clock, in s.
-
-    `holes` were postponed by an earlier reader.
-    """
-
-    def __init__(self, holes: Iterable[Hole] = ()) -> None:
-        self._waiting: deque[Filling] = deque(replace(Filling.of(hole), late=True) for hole in holes)
-        self._again_s = 0.0
-        self._wait_s = SHORTEST_WAIT_S
-
-    @property
-    def topics(self) -> frozenset[str]:
-        """The topics of which messages may be missing."""
-        return frozenset(one.hole.topic for one in self._waiting)
-
-    @property
-    def holes(self) -> list[Hole]:
-        """What is to be requested."""
-        return [one.rest for one in self._waiting]
-
-    def put(self, filling: Filling, now_s: float) -> bool:
-        """Postpone a filling that got no answer. Return False if that was done for too long: it is lost."""
-        filling.since_s = now_s if filling.since_s is None else filling.since_s
-        filling.late = True
-        if now_s >= self._again_s:
-            self._again_s = now_s + self._wait_s
-            self._wait_s = min(LONGEST_WAIT_S, self._wait_s * 2)
-        if now_s - filling.since_s >= POSTPONED_S or len(self._waiting) >= MOST_POSTPONED:
-            return False
-        self._waiting.append(filling)
-        return True
-
-    def answered(self) -> None:
-        """Record that the replay server answers: all others are due."""
-        self._again_s, self._wait_s = 0.0, SHORTEST_WAIT_S
-
-    def due(self, now_s: float) -> Filling | None:
-        """Return a filling to be continued now, or one that was postponed for too long, if there is one."""
-        if not self._waiting:
-            return None
-        since_s = self._waiting[0].since_s
-        too_long = since_s is not None and now_s - since_s >= POSTPONED_S
-        return self._waiting.popleft() if too_long or now_s >= self._again_s else None
 
 
 class Sequences:
@@ -238,8 +163,5 @@ class Sequences:
 
 def _skipped(topic: str, run: str, first_epoch: int, epoch: int, seq: int) -> list[Hole]:
     """Return the holes from the beginning of `first_epoch` to (epoch, seq), exclusive."""
-    first_requested = max(first_epoch, epoch - EPOCHS_SKIPPED)
-    holes = [Hole(topic, run, between, 0, None) for between in range(first_requested, epoch)]
-    if first_epoch < first_requested:
-        holes.insert(0, Hole(topic, run, first_epoch, 0, None, requested=False))
+    holes = [Hole(topic, run, between, 0, None) for between in range(max(first_epoch, epoch - EPOCHS_SKIPPED), epoch)]
     return [*holes, Hole(topic, run, epoch, 0, seq)] if seq > 0 else holes

@@ -18,10 +18,9 @@ import msgspec
 import zmq
 
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
-from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.history import History
-from stream.messaging.replay import ReplayServer, open_router
+from stream.messaging.replay import EarlierMessages, ReplayServer, open_router
 from stream.messaging.topic_socket import TopicSocket, open_xpub
 from stream.results import (
     STATS_TOPIC,
@@ -75,6 +74,23 @@ class Membership(Protocol):
 
     def permits(self, camera: str) -> bool:
         """Return whether a message of this camera may be published now."""
+        ...
+
+
+class MessageStore(Protocol):
+    """Keeps messages for the next run of the engine."""
+
+    @property
+    def earlier(self) -> EarlierMessages:
+        """What is kept."""
+        ...
+
+    def take(self, topic: str, message: Message) -> None:
+        """Take a published message; never blocks."""
+        ...
+
+    def withheld(self, message: Message) -> None:
+        """Take a message that the fleet did not permit: it may end what a published one began. Never blocks."""
         ...
 
 

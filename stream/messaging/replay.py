@@ -1,8 +1,8 @@
 """The replay server: sends missed messages on request, from a ROUTER socket to DEALER clients, in its own thread.
 
 Large answers are sent in chunks, one client after another, so that neither the engine's event loop nor another client
-waits. A client that does not read its answer is dropped. Alerts of earlier runs are read from a store, if there is one
-(`stream.messaging.earlier`); while it cannot be read, requests for them get no answer, so that clients ask again.
+waits. A client that does not read its answer is dropped. Alerts of earlier runs are read from a store, if there is one;
+while it cannot be read, requests for them get no answer, so that clients ask again.
 Thread and socket end when the context is terminated.
 """
 
@@ -12,20 +12,24 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 import zmq
 from msgspec import Meta
 
-from stream.messaging.earlier import EarlierMessages, EarlierUnavailableError, Later, Source
 from stream.messaging.history import History
 from telemetry.observer import Observer
 
 logger = logging.getLogger(__name__)
 
 Status = Literal["ok", "too_old", "unknown_run", "bad_request"]
+
+ALERTS = "alerts/v1/"
+"""The prefix of the topics whose messages of earlier runs may be kept. As a topic, with an earlier run, it asks for all
+of them that were kept of this run and later ones, in their order."""
 
 MAX_LIMIT = 10_000
 """Most messages in one answer; a request for more gets this many, and `next_seq` is where to continue."""
@@ -78,21 +82,45 @@ class ReplayEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     be published. `status`: `too_old` if messages from `from_seq` on are no longer held; the answer then began with
     `oldest_seq`.
 
-    `later_epochs` of the topic and run of which messages are held. Only in answers about an earlier run, if the topic
-    was `ALERTS`: `topics` of which messages of the run are held, and `later_run`, the next one of which messages are,
-    unless that is the present one.
+    `later_epochs` of the topic and run of which messages are held.
     """
 
     next_seq: int
     oldest_seq: int
     status: Status
     later_epochs: list[int] = []
-    topics: list[str] = []
-    later_run: str = ""
 
 
 class _Id(msgspec.Struct, frozen=True):
     id: Id
+
+
+class EarlierUnavailableError(Exception):
+    """The store of earlier runs cannot be read at the moment. The argument says why."""
+
+
+class Source(Protocol):
+    """The messages of one topic, run and epoch. For one thread. Its methods may raise `EarlierUnavailableError`."""
+
+    def oldest_seq(self) -> int:
+        """Return the number of the oldest message held; if none is, of the next one to be published, as far as known.
+
+        An epoch without messages has 0.
+        """
+        ...
+
+    def read(self, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return (seq, body) of up to `limit` messages in order, from `from_seq` or the oldest held after it."""
+        ...
+
+    def later_epochs(self) -> list[int]:
+        """Return later epochs of which messages are held, ascending, perhaps only the first ones."""
+        ...
+
+
+EarlierMessages = Callable[[str, str, int], Source | None]
+"""Returns the messages of a topic, an earlier run and an epoch; None if the run is unknown, or the topic is none of
+alerts. For the topic `ALERTS`, `seq` numbers what is kept, with omissions. Raises `EarlierUnavailableError`; blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +137,8 @@ class _Published:
     def read(self, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
         return self.history.read(self.topic, self.epoch, from_seq, limit)
 
-    def later(self) -> Later:
-        return Later(self.history.later_epochs(self.topic, self.epoch, EPOCHS_TOLD), [], "")
+    def later_epochs(self) -> list[int]:
+        return self.history.later_epochs(self.topic, self.epoch, EPOCHS_TOLD)
 
 
 @dataclass(slots=True)
@@ -118,7 +146,6 @@ class ReplayAnswer:
     """The state of an answer that is being sent by `run`. Methods raise `EarlierUnavailableError` if `source` does."""
 
     request: ReplayRequest
-    run: str
     source: Source
     next_seq: int
     left: int
@@ -135,7 +162,8 @@ class ReplayAnswer:
 
     def sent_message(self, seq: int) -> None:
         """Record that the message `seq` was sent."""
-        if seq > self.next_seq:  # the oldest ones were dropped between `oldest_seq` and `read`, or some are missing
+        # The oldest ones were dropped between `oldest_seq` and `read`, or some are missing.
+        if seq > self.next_seq and self.request.topic != ALERTS:
             self.status = "too_old"
         self.next_seq = seq + 1
         self.left -= 1
@@ -143,10 +171,7 @@ class ReplayAnswer:
 
     def end(self) -> ReplayEnd:
         """Return the end of the answer."""
-        later = self.source.later()
-        # Not the present run: a client that asks for it now would miss what it publishes from now on.
-        later_run = later.run if later.run != self.run else ""
-        return ReplayEnd(self.next_seq, self.source.oldest_seq(), self.status, later.epochs, later.topics, later_run)
+        return ReplayEnd(self.next_seq, self.source.oldest_seq(), self.status, self.source.later_epochs())
 
     def broken_off(self) -> ReplayEnd:
         """Return the end of an answer of which messages were sent before its source could no longer be read."""
@@ -174,7 +199,7 @@ def read_request(
         source = earlier(request.topic, request.run, request.epoch) if earlier is not None else None
     if source is None:
         return name, ReplayEnd(0, 0, "unknown_run")
-    return name, ReplayAnswer(request, run, source, request.from_seq, min(request.limit, MAX_LIMIT))
+    return name, ReplayAnswer(request, source, request.from_seq, min(request.limit, MAX_LIMIT))
 
 
 def _warn_unavailable(error: EarlierUnavailableError) -> None:

@@ -63,9 +63,6 @@ class AlertStates:
         """When a message of a run that is over arrived last."""
         self._unlisted_us: dict[str, int] = {}
         """Since when statistics lack each open alert of this run."""
-        self._unknown: set[str] = set()
-        self._requested: set[str] = set()
-        """Listed alerts that were not known in two lists."""
 
     def new_run(self, run: str, now: Now) -> None:
         """A message of another run arrived: the engine was restarted. If it was shortly before, that time counts."""
@@ -100,26 +97,18 @@ class AlertStates:
         row = replace(row, run=alert.run, message=alert)
         return [self._changed(row, "acknowledged" if acknowledged else "updated", now)]
 
-    def reconcile(self, stats: Stats, now: Now) -> tuple[list[Change], bool]:
-        """Compare with the engine's list of open alerts. Only for statistics that just arrived.
-
-        Return the changes, and whether messages of alerts must be requested: two lists had one that is not known.
-        """
+    def reconcile(self, stats: Stats, now: Now) -> list[Change]:
+        """Compare with the engine's list of open alerts. Only for statistics that just arrived."""
         if stats.open_alerts is None or stats.run != self.run:
-            return [], False
+            return []
         rows = {row.id: row for row in self._ledger.open_alerts()}
         listed = set(stats.open_alerts)
         lacks = [name for name, row in rows.items() if name not in listed and row.run == self.run]
         since_us = self._unlisted_us = {name: self._unlisted_us.get(name, now.steady_us) for name in lacks}
         over = [name for name in lacks if now.steady_us - since_us[name] >= UNLISTED_US]
         changes = [self._close(rows[name], "stats", now) for name in over]
-        known = {name: self._ledger.alert(name) for name in listed - rows.keys()}
-        changes += [self._reopen(row, now) for row in known.values() if row is not None and row.closed_by in OURS]
-        before, self._unknown = self._unknown, {name for name, row in known.items() if row is None}
-        lost = self._unknown & before
-        request = not lost <= self._requested
-        self._requested = (self._requested | lost) & listed
-        return changes, request
+        known = [self._ledger.alert(name) for name in listed - rows.keys()]
+        return changes + [self._reopen(row, now) for row in known if row is not None and row.closed_by in OURS]
 
     def due(self, now: Now) -> list[Change]:
         """Close the alerts of earlier runs if it is time."""

@@ -41,16 +41,10 @@ _DAY_MINUTES = 24 * 60
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message, and whether it came by replay, after others that are newer.
-
-    `incomplete`: earlier messages of its topic, or of earlier runs of the engine, are still missing, and will come. How
-    far the topic was read is then not written, so that they are requested again after a restart. `earlier`: the run of
-    the message is over.
-    """
+    """A message, and whether it came by replay. `earlier`: its run of the engine is over."""
 
     message: Message
     replayed: bool = False
-    incomplete: bool = False
     earlier: bool = False
 
 
@@ -60,8 +54,6 @@ class Outcome:
 
     targets: set[str] = field(default_factory=set[str])
     shown: bool = False
-    request: Stats | None = None
-    """Statistics that list alerts whose messages must be requested."""
     closed: Counter[str] = field(default_factory=Counter[str])
     held: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
@@ -104,9 +96,8 @@ class Intake:
         with self._ledger.transaction():
             changes: list[Change] = []
             for one in burst:
-                if not one.incomplete:
-                    name, run, epoch = topic_of(one.message), one.message.run, one.message.epoch
-                    read[name, run, epoch] = Position(name, run, epoch, one.message.seq + 1)
+                name, run, epoch = topic_of(one.message), one.message.run, one.message.epoch
+                read[name, run, epoch] = Position(name, run, epoch, one.message.seq + 1)
                 changes += self._message(one, now, outcome)
             plain = [one.message for one in burst if isinstance(one.message, Event | ClipReady)]
             due = now.steady_us - self._written_us >= POSITIONS_US
@@ -217,11 +208,7 @@ class Intake:
             return []
         outcome.shown = True
         self.view.take(message)
-        if not isinstance(message, Stats):
-            return []
-        changes, request = self.states.reconcile(message, now)
-        outcome.request = message if request else outcome.request
-        return changes
+        return self.states.reconcile(message, now) if isinstance(message, Stats) else []
 
     # -- planning -----------------------------------------------------------------------------------------------
     def _plan(self, changes: Sequence[Change], planned: Sequence[Delivery], outcome: Outcome, now: Now) -> bool:

@@ -16,8 +16,7 @@ from stream.notify.engine_api import EngineApi
 from stream.notify.intake import Intake, Outcome, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
-from stream.results import Message, topic
-from stream.results.heads import topic_of
+from stream.results import Message, Stats, topic
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Kind, Subscription, subscribe
 
@@ -55,8 +54,8 @@ class Notifier:
         self.sessions: dict[str, MqttSession] = {}
         self._senders: dict[str, Sender] = {}
         self._version = self.ledger.version()
-        self._requested: set[tuple[str, str, int]] = set()
-        """What was requested although it may have been read: that parts of it are gone is no loss."""
+        self._first_run = "" if self.ledger.meta("run") is None else None
+        """The engine's run at the first start: that parts of what it published before are gone is no loss."""
         self._told_unknown: set[str] = set()
         """Names in targets that the engine does not have, as they were logged."""
         try:
@@ -126,7 +125,6 @@ class Notifier:
                 server_key=engine.server_key,
                 key_file=engine.key_file,
                 resume=self.ledger.positions(),
-                late_replay=True,
             )
         except ValueError as error:
             raise ConfigError(f"engine: {error}") from None
@@ -146,19 +144,16 @@ class Notifier:
     async def _next(self, messages: Subscription[Message]) -> Received:
         replayed = messages.counts.replayed
         message = await anext(messages)
-        incomplete = messages.behind or topic_of(message) in messages.incomplete
-        earlier = message.run != messages.run
-        return Received(message, messages.counts.replayed != replayed, incomplete, earlier)
+        return Received(message, messages.counts.replayed != replayed, message.run != messages.run)
 
     async def _take(self, burst: list[Received]) -> None:
         """Take messages; again and again if the disk fails: the engine's history has those that follow."""
-        outcome = await self._retried(lambda: self.intake.take(burst, now()))
-        if (stats := outcome.request) is not None:
-            for camera in stats.cameras:
-                name = topic("alerts", camera.camera)
-                self._requested.add((name, stats.run, camera.epoch))
-                self._subscription.request_all(name, stats.run, camera.epoch)
-        self._done(outcome)
+        self._done(await self._retried(lambda: self.intake.take(burst, now())))
+        stats = next((one.message for one in burst if isinstance(one.message, Stats)), None)
+        if stats is not None and self._first_run == "":
+            self._first_run = stats.run
+            for camera in stats.cameras if stats.open_alerts else ():
+                self._subscription.request_all(topic("alerts", camera.camera), stats.run, camera.epoch)
 
     async def _tick(self) -> None:
         while True:
@@ -262,8 +257,8 @@ class Notifier:
                 self._ledger_failed(error)
 
     def _gap(self, gap: Gap) -> None:
-        requested = gap.first_seq == 0 and (gap.topic, gap.run, gap.epoch) in self._requested
-        if gap.topic.startswith("alerts/") and not requested:
+        before = gap.first_seq == 0 and gap.run == self._first_run
+        if gap.topic.startswith("alerts/") and not before:
             self.intake.gap(gap.missed - gap.replayed, more=gap.more)
 
     def _ledger_failed(self, error: sqlite3.Error) -> None:

@@ -21,7 +21,7 @@ import zmq.asyncio
 
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
-from stream.messaging.gaps import Hole, Position, Postponed, Sequences
+from stream.messaging.gaps import Hole, Position, Sequences
 from stream.results import Stats, decode
 from stream.results.heads import Received, topic_of
 from stream.settings.values import CAMERA_ID
@@ -62,7 +62,6 @@ class EngineSubscription(Subscription[AnyMessage]):
         replay: ReplayServerAt | None = None,
         on_gap: Callable[[Gap], None] | None = None,
         sequences: Sequences | None = None,
-        postponed: Postponed | None = None,
         admission: Admission | None = None,
         counts: Counts | None = None,
         context: zmq.asyncio.Context | None = None,
@@ -75,7 +74,7 @@ class EngineSubscription(Subscription[AnyMessage]):
         self._sequences = Sequences() if sequences is None else sequences
         self._admission = admission or Generations()
         self._missed = GapFilling(
-            replay, self._sequences, self._prefixes, postponed, self.counts, on_gap, self._decode, self._warn
+            replay, self._sequences, self._prefixes, self.counts, on_gap, self._decoded, self._warn
         )
         self._shared = context
         self._context: zmq.asyncio.Context | None = None
@@ -101,18 +100,6 @@ class EngineSubscription(Subscription[AnyMessage]):
 
     def request_all(self, name: str, run: str, epoch: int) -> None:
         self._missed.add([Hole(name, run, epoch, 0, None)])
-
-    @property
-    def incomplete(self) -> frozenset[str]:
-        return self._missed.incomplete
-
-    @property
-    def postponed(self) -> list[Hole]:
-        return self._missed.postponed
-
-    @property
-    def behind(self) -> bool:
-        return self._missed.earlier_runs
 
     @property
     def drained(self) -> bool:
@@ -213,11 +200,9 @@ class EngineSubscription(Subscription[AnyMessage]):
         self._arriving = None
         if self._socket is not socket:
             return  # `close()` was called meanwhile
-        frames = arriving.result()
-        decoded = self._decode(frames)
-        if decoded is None:
+        message = self._decoded(*arriving.result())
+        if message is None:
             return
-        name, message = decoded
         if not self._admission.admits(message):
             self.counts.stale += 1
             return
@@ -225,24 +210,25 @@ class EngineSubscription(Subscription[AnyMessage]):
             self.counts.restarts += self.run != ""
             self.run = message.run
             self._missed.run_began(message.run)
-        holes = self._sequences.seen(name, message.run, message.epoch, message.seq)
+        holes = self._sequences.seen(topic_of(message), message.run, message.epoch, message.seq)
         if holes is None:
             self.counts.duplicates += 1
             return
         self._missed.add(holes)
         self._held = message
 
-    def _decode(self, frames: list[bytes]) -> tuple[str, Received] | None:
-        """Return topic and message; None for an invalid one, which is counted."""
+    def _decoded(self, *frames: bytes) -> Received | None:
+        """Return the message of a body, which may have a topic before it; None for an invalid one, which is counted."""
         try:
-            if len(frames) != 2:
+            *names, body = frames
+            if len(names) > 1:
                 raise ValueError(f"it has {len(frames)} parts instead of 2")
-            name, message = frames[0].decode(), self._decode_body(frames[1])
-            if name != topic_of(message):
+            message = self._decode_body(body)
+            if names and names[0].decode() != topic_of(message):
                 raise ValueError("its topic is another message's")
             if not isinstance(message, Stats) and not CAMERA_ID.fullmatch(message.camera):
                 raise ValueError("its camera has no valid id")
-            return name, message
+            return message
         except (msgspec.MsgspecError, ValueError) as error:
             self.counts.undecodable += 1
             self._warn(

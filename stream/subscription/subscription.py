@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
 from stream.messaging.gap_filling import Counts
-from stream.messaging.gaps import Hole
 from stream.results import STATS_TOPIC, topic
 from stream.results.heads import Received
 
@@ -65,28 +64,6 @@ class Subscription(ABC, Generic[AnyMessage]):
 
         For a reader that learns otherwise that some are missing: the numbers show neither messages before the first
         one received nor messages at the end.
-        """
-
-    @property
-    @abstractmethod
-    def incomplete(self) -> frozenset[str]:
-        """Topics of which messages are missing that will be requested again (`late_replay`)."""
-
-    @property
-    @abstractmethod
-    def postponed(self) -> list[Hole]:
-        """The holes of which messages will be requested again (`late_replay`), without what was returned of them.
-
-        A reader that keeps positions keeps these as well, if messages after them were returned.
-        """
-
-    @property
-    @abstractmethod
-    def behind(self) -> bool:
-        """Whether alerts of earlier runs of an engine are still to come.
-
-        With `late_replay`, they may come after messages of the present run. A reader that keeps positions to resume
-        from then keeps those from before, so that nothing is lost if it ends.
         """
 
     @abstractmethod

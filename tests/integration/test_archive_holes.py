@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -44,27 +43,31 @@ async def begun(publisher: Publisher, folder: Path) -> None:
 EVERYTHING = [("0", 1, [0, 1, 2, 3]), ("0", 2, [0, 1, 2])]
 
 
-async def test_what_replay_does_not_answer_is_requested_again_while_later_messages_are_archived(
+async def test_what_replay_does_not_answer_is_requested_again_before_later_messages_are_archived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replay = Replay(monkeypatch)
     async with publishing() as publisher:
         await begun(publisher, tmp_path)
         replay.away = True
+        for _ in range(2):  # the first one is stopped meanwhile
+            async with archiving(publisher, tmp_path) as archiver:
+                await until(lambda asked=replay.asked: replay.asked > asked + 3)
+            assert archiver.counts.messages == archiver.counts.gaps == 0
         async with archiving(publisher, tmp_path) as archiver:
-            await until(lambda: archiver.counts.messages == 1 and replay.asked > 3)
+            await until(lambda asked=replay.asked: replay.asked > asked + 3)
             replay.away = False
             await until(lambda: archiver.counts.messages == 6)
-        assert (archiver.counts.lost, archiver.counts.unknown, archiver.counts.postponed) == (0, 0, 0)
+        assert (archiver.counts.lost, archiver.counts.unknown) == (0, 0)
     assert ask(tmp_path, FRAMES) == EVERYTHING
     assert ask(tmp_path, "SELECT sum(replayed), sum(lost), max(more) FROM {gaps}") == [(5, 0, False)]
 
 
-async def test_an_epoch_whose_end_replay_never_tells_is_followed_by_a_gap_of_unknown_size(
+async def test_what_replay_never_answers_is_a_gap_and_an_end_of_an_epoch_one_of_unknown_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replay = Replay(monkeypatch)
-    monkeypatch.setattr("stream.messaging.gaps.POSTPONED_S", 0.0)
+    monkeypatch.setattr("stream.messaging.gap_filling.RESUMED_PATIENCE_S", 0.0)
     async with publishing() as publisher:
         await begun(publisher, tmp_path)
         replay.away = True
@@ -72,67 +75,6 @@ async def test_an_epoch_whose_end_replay_never_tells_is_followed_by_a_gap_of_unk
             await until(lambda: archiver.counts.messages == 1)
         assert (archiver.counts.gaps, archiver.counts.lost, archiver.counts.unknown) == (2, 2, 1)
     assert ask(tmp_path, GAPS) == [("results", 1, 1, 0, 0, 0, True), ("results", 2, 0, 2, 0, 2, False)]
-
-
-async def test_what_replay_has_not_answered_at_the_end_is_a_gap_until_the_next_process_requests_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replay = Replay(monkeypatch)
-    async with publishing() as publisher:
-        await begun(publisher, tmp_path)
-        replay.away = True
-        for _ in range(2):
-            async with archiving(publisher, tmp_path) as archiver:
-                await until(lambda asked=replay.asked: replay.asked > asked + 3)
-                await until(lambda: bool(ask(tmp_path, "FROM {frames} WHERE epoch = 2")))
-                assert ask(tmp_path, GAPS) == []
-            assert archiver.counts.postponed == 2
-            assert ask(tmp_path, GAPS) == [("results", 1, 1, 0, 0, 0, True), ("results", 2, 0, 2, 0, 2, False)]
-        replay.away = False
-        async with archiving(publisher, tmp_path) as archiver:
-            await until(lambda: archiver.counts.messages == 5)
-        async with archiving(publisher, tmp_path) as archiver:
-            publish(publisher, 2, 1)
-            await until(lambda: archiver.counts.messages == 1)
-    assert ask(tmp_path, FRAMES) == [EVERYTHING[0], ("0", 2, [0, 1, 2, 3])]
-    assert ask(tmp_path, "SELECT sum(replayed), sum(lost), max(more) FROM {gaps}") == [(5, 0, False)]
-
-
-async def test_what_replay_has_not_answered_is_a_gap_for_good_if_the_next_process_has_no_replay(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replay = Replay(monkeypatch)
-    missing = [("results", 1, 1, 0, 0, 0, True), ("results", 2, 0, 2, 0, 2, False)]
-    async with publishing() as publisher:
-        await begun(publisher, tmp_path)
-        replay.away = True
-        async with archiving(publisher, tmp_path) as archiver:
-            await until(lambda: archiver.counts.messages == 1 and replay.asked > 3)
-        assert ask(tmp_path, GAPS) == missing
-        for lost, unknown in ((2, 1), (0, 0)):
-            async with archiving(publisher, tmp_path, replay=False) as archiver:
-                publish(publisher, 2, 1)
-                await until(lambda archiver=archiver: archiver.counts.messages == 1)
-            assert (archiver.counts.lost, archiver.counts.unknown) == (lost, unknown)
-            assert ask(tmp_path, GAPS) == missing
-
-
-async def test_what_replay_has_not_answered_when_the_process_is_killed_is_requested_by_the_next_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replay = Replay(monkeypatch)
-    folder, killed = tmp_path / "archive", tmp_path / "killed"
-    async with publishing() as publisher:
-        await begun(publisher, folder)
-        replay.away = True
-        async with archiving(publisher, folder) as archiver:
-            await until(lambda: archiver.counts.messages == 1 and replay.asked > 3)
-            shutil.copytree(folder, killed)
-        replay.away = False
-        async with archiving(publisher, killed) as archiver:
-            await until(lambda: archiver.counts.messages == 5)
-    assert ask(killed, FRAMES) == EVERYTHING
-    assert ask(killed, "SELECT sum(replayed), sum(lost), max(more) FROM {gaps}") == [(5, 0, False)]
 
 
 async def test_without_replay_the_end_of_an_epoch_is_a_gap_of_unknown_size(tmp_path: Path) -> None:
@@ -154,8 +96,7 @@ async def test_the_end_of_an_epoch_that_the_engine_has_forgotten_is_a_gap_of_unk
             await until(lambda: archiver.counts.messages == 32)
     (epochs,) = ask(tmp_path, "SELECT list(epoch ORDER BY epoch) FROM {frames}")
     assert epochs == ([1, *range(70, 102)],)
-    assert ask(tmp_path, GAPS)[0] == ("results", 1, 1, 0, 0, 0, True)
-    assert ask(tmp_path, "SELECT count(*) FROM {gaps} WHERE more") == [(1,)]
+    assert ask(tmp_path, "SELECT epoch FROM {gaps} WHERE more ORDER BY epoch") == [(1,), (37,)]
 
 
 async def restarted(folder: Path, endpoints: dict[str, str], runs: str, *, archived: str) -> None:
@@ -181,32 +122,3 @@ async def test_after_restarts_of_the_engine_the_end_of_the_last_archived_run_is_
     ]
     await restarted(tmp_path, endpoints, "d", archived="d")
     assert ask(tmp_path, "SELECT list(run[1] ORDER BY run) FROM {gaps}") == [(["a", "c"],)], "each once"
-
-
-async def test_what_replay_did_not_answer_before_the_engine_was_restarted_is_a_gap_and_nothing_is_archived_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replay = Replay(monkeypatch)
-    endpoints = {field: f"tcp://127.0.0.1:{reserved_port()}" for field in ("endpoint", "replay")}
-    async with publishing("a" * 32, **endpoints) as first:
-        await begun(first, tmp_path)
-        replay.away = True
-        async with archiving(first, tmp_path) as archiver:
-            await until(lambda: archiver.counts.messages == 1 and replay.asked > 3)
-    async with publishing("b" * 32, **endpoints) as second:
-        async with archiving(second, tmp_path) as archiver:
-            publish(second, 1, 2)
-            await until(lambda: archiver.counts.messages > 0)
-            replay.away = False
-            await until(lambda: archiver.counts.unknown == 2)
-        async with archiving(second, tmp_path) as archiver:
-            publish(second, 1, 1)
-            await until(lambda: archiver.counts.messages == 1)
-    assert ask(tmp_path, FRAMES) == [("a", 1, [0]), ("a", 2, [2]), ("b", 1, [0, 1, 2])]
-    assert ask(
-        tmp_path, "SELECT run[1], epoch, first_seq, lost, more FROM {gaps} WHERE lost > 0 OR more ORDER BY 2, 3"
-    ) == [
-        ("a", 1, 1, 0, True),
-        ("a", 2, 0, 2, False),
-        ("a", 2, 3, 0, True),
-    ]

@@ -14,9 +14,8 @@ import zmq.asyncio
 
 from stream.incidents.earlier_alerts import EarlierAlerts, EarlierEpoch
 from stream.messaging import replay
-from stream.messaging.earlier import ALERTS, EarlierUnavailableError
 from stream.messaging.gaps import Position
-from stream.messaging.replay_client import ReplayClient, ReplayUnavailableError
+from stream.messaging.replay import ALERTS, EarlierUnavailableError
 from stream.results import Alert, Message, Stats, decode
 from stream.subscriber import Subscription, subscribe
 from support.notify.alert_engine import AlertEngine
@@ -67,15 +66,17 @@ def names(messages: list[Any]) -> list[str]:
 
 
 # -- the server -----------------------------------------------------------------------------------------------------
-async def test_the_next_run_answers_alerts_of_earlier_ones_and_names_topics_epochs_and_runs(tmp_path: Path) -> None:
+async def test_the_next_run_answers_alerts_of_earlier_ones_by_topic_or_all_since_a_run(
+    tmp_path: Path,
+) -> None:
     engine = AlertEngine("door", "yard", incidents=tmp_path)
     await engine.start()
     first = engine.run
     sent = [engine.begin("door") for _ in range(2 * replay.CHUNK + 3)] + [engine.begin("door", epoch=3)]
-    engine.begin("yard", epoch=2)
+    in_yard = engine.begin("yard", epoch=2)
     await restart(engine)
     second = engine.run
-    engine.begin("door", epoch=0)
+    in_second = engine.begin("door", epoch=0)
     await restart(engine)
     async with dealer(engine) as socket:
         messages, end = await ask(socket, DOOR, first, from_seq=1)
@@ -84,11 +85,11 @@ async def test_the_next_run_answers_alerts_of_earlier_ones_and_names_topics_epoc
         messages, end = await ask(socket, DOOR, first, from_seq=5, limit=10)
         assert (names(messages), end["next_seq"]) == (sent[5:15], 15)
         assert await ask(socket, DOOR, first, epoch=7) == ([], {"next_seq": 0, "oldest_seq": 0, "status": "ok"})
-        asked = await ask(socket, ALERTS, first, epoch=0, limit=1)
-        known = {"next_seq": 0, "oldest_seq": 0, "status": "ok"}
-        assert asked == ([], {**known, "topics": [DOOR, YARD], "later_run": second})
-        assert await ask(socket, ALERTS, second, epoch=0) == ([], {**known, "topics": [DOOR]})
-        assert await ask(socket, ALERTS, engine.run, epoch=0) == ([], known)
+        messages, end = await ask(socket, ALERTS, first, epoch=0, limit=len(sent))
+        assert (names(messages), end["status"]) == (sent, "ok")
+        messages, end = await ask(socket, ALERTS, first, epoch=0, from_seq=end["next_seq"])
+        assert names(messages) == [in_yard, in_second]
+        assert names((await ask(socket, ALERTS, second, epoch=0))[0]) == [in_second]
         for topic, run in ((DOOR, "f" * 32), ("status/v1/door/", first)):
             assert (await ask(socket, topic, run))[1]["status"] == "unknown_run"
     await engine.stop()
@@ -120,7 +121,6 @@ async def test_a_resumed_subscriber_gets_the_alerts_of_all_runs_since_in_order_w
     async with subscribed(engine, Position("stats/v1/", first, 0, 1), Position(DOOR, first, 1, 1)) as messages:
         found = await read_until_stats(messages, engine)
         assert names(found) == wanted
-        assert not messages.behind
         counts = messages.counts
         assert (counts.lost, counts.replayed, counts.restarts) == (0, len(wanted), 0)
         last = engine.begin("yard")
@@ -153,7 +153,7 @@ async def test_of_a_server_that_keeps_nothing_nothing_is_missed() -> None:
     await restart(engine)
     async with subscribed(engine, Position(DOOR, first, 1, 0)) as messages:
         assert await read_until_stats(messages, engine) == []
-        assert (messages.counts.gaps, messages.counts.missed, messages.behind) == (0, 0, False)
+        assert (messages.counts.gaps, messages.counts.missed) == (0, 0)
     await engine.stop()
 
 
@@ -182,8 +182,7 @@ async def test_a_store_that_cannot_be_read_for_a_moment_delays_alerts_and_loses_
             raise EarlierUnavailableError("database is locked")
         return asked(*values)
 
-    monkeypatch.setattr("stream.messaging.gap_filling.REPLAY_RETRY_S", 0.01)
-    monkeypatch.setattr("stream.messaging.gaps.SHORTEST_WAIT_S", 0.02)
+    monkeypatch.setattr("stream.messaging.gap_filling.REPEAT_S", 0.01)
     owner = EarlierAlerts if asked is EarlierAlerts.__call__ else EarlierEpoch
     monkeypatch.setattr(owner, asked.__name__, fails_at_first)
     engine = AlertEngine("door", incidents=tmp_path)
@@ -191,50 +190,8 @@ async def test_a_store_that_cannot_be_read_for_a_moment_delays_alerts_and_loses_
     first = engine.run
     wanted = [engine.begin() for _ in range(3)]
     await restart(engine)
-    position = Position("stats/v1/", first, 0, 1)
-    async with subscribed(engine, position, late_replay=True) as messages:
-        found: list[Message] = []
-        while not (found and engine.run == messages.run and not messages.behind):
-            engine.statistics()
-            found.append(await anext(messages))
-        assert names(found) == wanted
+    async with subscribed(engine, Position("stats/v1/", first, 0, 1), replay_timeout_s=0.1) as messages:
+        assert names(await read_until_stats(messages, engine)) == wanted
         assert messages.counts.lost == 0
     assert next(failures, None) is None
-    await engine.stop()
-
-
-async def test_alerts_of_earlier_runs_come_late_if_the_replay_server_does_not_answer_at_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    away = True
-    original = ReplayClient.fetch
-
-    async def fetch(client: ReplayClient, *values: Any) -> Any:
-        if away:
-            raise ReplayUnavailableError("no answer")
-        return await original(client, *values)
-
-    monkeypatch.setattr(ReplayClient, "fetch", fetch)
-    monkeypatch.setattr("stream.messaging.gap_filling.REPLAY_RETRY_S", 0.01)
-    monkeypatch.setattr("stream.messaging.gaps.SHORTEST_WAIT_S", 0.02)
-    engine = AlertEngine("door", incidents=tmp_path)
-    await engine.start()
-    first = engine.run
-    wanted = [engine.begin()]
-    await restart(engine)
-    second, wanted = engine.run, [*wanted, engine.begin()]
-    await restart(engine)
-    async with subscribed(engine, Position("stats/v1/", first, 0, 1), late_replay=True) as messages:
-        assert await read_until_stats(messages, engine) == []
-        assert messages.behind
-        await restart(engine)  # what is asked for is still asked of the run that was read last
-        assert await read_until_stats(messages, engine) == []
-        away = False
-        found: list[Message] = []
-        while messages.behind:
-            engine.statistics()
-            found.append(await anext(messages))
-        assert names(found) == wanted
-        assert {one.run for one in found if isinstance(one, Alert)} == {first, second}
-        assert messages.counts.lost == 0
     await engine.stop()

@@ -544,7 +544,6 @@ async def test_a_subscription_closed_during_a_handover_reads_the_camera_when_it_
     [
         ({"replay": "tcp://127.0.0.1:2"}, "replay is for one engine: give its tcp://HOST:PORT instead of fleet://"),
         ({"resume": []}, "resume is for one engine"),
-        ({"late_replay": True}, "late_replay is for one engine"),
     ],
 )
 def test_options_for_one_engine_are_refused(options: dict[str, Any], message: str) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmarks.cameras import barcode
 from stream.incidents.store import IncidentStore
-from stream.messaging.earlier import ALERTS
+from stream.messaging.replay import ALERTS
 from stream.messaging.replay_client import ReplayClient
 from stream.results import Alert, Event, Frame, Message
 from support.engines.alerting import engine_with, with_rules

@@ -23,9 +23,9 @@ import support.engines.wire_messages as wire
 from stream import zeromq_context
 from stream.messaging import publisher as publishers
 from stream.messaging import replay, topic_socket
-from stream.messaging.earlier import EarlierMessages, MessageStore
 from stream.messaging.endpoints import EndpointError
-from stream.messaging.publisher import Membership, Publisher
+from stream.messaging.publisher import Membership, MessageStore, Publisher
+from stream.messaging.replay import EarlierMessages
 from stream.messaging.topic_socket import SUBSCRIPTION_BYTES
 from stream.results import Frame, Message, Stats, decode
 from stream.settings.config_error import ConfigError

@@ -25,5 +25,4 @@ class Replay:
 
         monkeypatch.setattr(ReplayClient, "fetch", fetch)
         monkeypatch.setattr("stream.messaging.gap_filling.REPLAY_RETRY_S", 0.01)
-        monkeypatch.setattr("stream.messaging.gaps.SHORTEST_WAIT_S", 0.02)
-        monkeypatch.setattr("stream.messaging.gaps.LONGEST_WAIT_S", 0.02)
+        monkeypatch.setattr("stream.messaging.gap_filling.REPEAT_S", 0.01)

@@ -10,8 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 import support.engines.wire_messages as wire
-from stream.messaging.earlier import MessageStore
-from stream.messaging.publisher import Publisher
+from stream.messaging.publisher import MessageStore, Publisher
 from stream.results import Alert, EngineAddress, Event, Frame, Place, Stats, Status
 from stream.settings.engine import PublishConfig
 from support.incidents import alert

@@ -13,8 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from stream.incidents.store import IncidentStore
-from stream.messaging.earlier import MessageStore
-from stream.messaging.publisher import Publisher
+from stream.messaging.publisher import MessageStore, Publisher
 from stream.notify.notifier import Notifier
 from stream.notify.notify_config import NotifyConfig
 from stream.results import Alert

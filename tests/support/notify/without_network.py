@@ -52,7 +52,7 @@ class Notify:
 
     def take(self, *messages: Message, replayed: bool = False, earlier: bool = False) -> None:
         """Take messages; `earlier`: by replay, of runs that are over and not read completely yet."""
-        self.intake.take([Received(one, replayed or earlier, earlier, earlier) for one in messages], self.now)
+        self.intake.take([Received(one, replayed or earlier, earlier) for one in messages], self.now)
 
     def tick(self, seconds: float = 0) -> None:
         self.now_us += round(seconds * SECOND)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.messaging import gaps
-from stream.messaging.gaps import POSTPONED_S, SHORTEST_WAIT_S, Filling, Hole, Position, Postponed, Sequences
+from stream.messaging.gaps import Filling, Hole, Position, Sequences
 
 TOPIC = "results/v1/lobby/"
 
@@ -77,15 +77,12 @@ def test_a_replayed_message_that_arrives_again_is_a_duplicate() -> None:
     assert follow.seen(TOPIC, "run", 1, 11) == []
 
 
-def test_of_a_jump_over_many_epochs_only_the_latest_are_requested_and_the_others_are_one_hole() -> None:
+def test_of_a_jump_over_many_epochs_only_the_latest_are_requested() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "run", 1, 0)
-    end, others, *latest = follow.seen(TOPIC, "run", 1_000_000, 0) or []
+    end, *latest = follow.seen(TOPIC, "run", 1_000_000, 0) or []
     assert end == Hole(TOPIC, "run", 1, 1, None)
-    assert others == Hole(TOPIC, "run", 2, 0, None, requested=False)
-    assert Filling.of(others).wants(500) == 0
     assert [hole.epoch for hole in latest] == list(range(1_000_000 - gaps.EPOCHS_SKIPPED, 1_000_000))
-    assert all(hole.requested and hole.first_seq == 0 for hole in latest)
 
 
 def test_remembered_topics_and_epochs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,27 +147,3 @@ def test_a_hole_is_filled_page_by_page_to_its_end_and_not_beyond() -> None:
     filling.advance(1000)  # all that was asked for is too old: the oldest lies beyond the hole
     assert filling.wants(10) == 0
     assert filling.missed == 15
-
-
-def test_a_hole_is_requested_ever_less_often_and_lost_after_ten_minutes() -> None:
-    postponed, filling = Postponed(), Filling.of(Hole("alerts/v1/door/", "run", 1, 5, 9))
-    now_s, requests = 1000.0, 0
-    while postponed.put(filling, now_s):
-        assert postponed.topics == {"alerts/v1/door/"}
-        now_s += 1.0
-        while (due := postponed.due(now_s)) is None:
-            now_s += 1.0
-        assert due is filling
-        requests += 1
-    assert now_s >= 1000.0 + POSTPONED_S and requests < 20
-    assert postponed.topics == frozenset() and postponed.due(now_s + 1000.0) is None
-
-
-def test_when_replay_answers_again_all_holes_are_due() -> None:
-    postponed = Postponed()
-    for first in (1, 5):
-        assert postponed.put(Filling.of(Hole("alerts/v1/door/", "run", 1, first, first + 2)), 10.0)
-    assert postponed.due(11.0) is None
-    assert postponed.due(10.0 + SHORTEST_WAIT_S) is not None
-    postponed.answered()
-    assert postponed.due(11.0) is not None

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.messaging.earlier import ALERTS, EarlierUnavailableError, Later
 from stream.messaging.history import EPOCHS_NUMBERED, History
-from stream.messaging.replay import ReplayAnswer, ReplayEnd, read_request
+from stream.messaging.replay import ALERTS, EarlierUnavailableError, ReplayAnswer, ReplayEnd, read_request
 
 TOPIC = "results/v1/lobby/"
 RUN = "a" * 32
@@ -121,12 +120,10 @@ class Kept:
     def __init__(self, count: int, missing: frozenset[int] = frozenset(), breaks_after: int = 1000) -> None:
         self.seqs = [seq for seq in range(count) if seq not in missing]
         self.reads_left = breaks_after
-        self.topic = self.later_run = ""
 
     def __call__(self, topic: str, run: str, epoch: int) -> Kept | None:
         if self.reads_left < 0:
             raise EarlierUnavailableError("disk I/O error")
-        self.topic = topic
         return self if run == EARLIER and topic.startswith(ALERTS) else None
 
     def oldest_seq(self) -> int:
@@ -138,8 +135,8 @@ class Kept:
             raise EarlierUnavailableError("disk I/O error")
         return [(seq, b"%d" % seq) for seq in self.seqs if seq >= from_seq][:limit]
 
-    def later(self) -> Later:
-        return Later([4, 9], [], "") if self.topic != ALERTS else Later([], [ALERT_TOPIC], self.later_run)
+    def later_epochs(self) -> list[int]:
+        return [4, 9]
 
 
 EARLIER = "b" * 32
@@ -158,13 +155,11 @@ def test_alerts_of_an_earlier_run_are_answered_with_the_epochs_that_follow() -> 
     assert answer.end() == ReplayEnd(5, 0, "ok", [4, 9])
 
 
-def test_the_run_that_follows_is_named_unless_it_is_the_present_one() -> None:
-    for later_run, named in (("c" * 32, "c" * 32), (RUN, ""), ("", "")):
-        kept = Kept(0)
-        kept.later_run = later_run
-        answer = earlier_answer(kept, topic=ALERTS)
-        assert isinstance(answer, ReplayAnswer)
-        assert answer.end() == ReplayEnd(0, 0, "ok", [], [ALERT_TOPIC], named)
+def test_numbers_of_all_alerts_since_a_run_may_be_left_out() -> None:
+    answer = earlier_answer(Kept(8, frozenset({0, 1, 5})), topic=ALERTS, from_seq=2)
+    assert isinstance(answer, ReplayAnswer)
+    assert drain(answer) == [2, 3, 4, 6, 7]
+    assert (answer.end().status, answer.end().next_seq) == ("ok", 8)
 
 
 def test_messages_that_were_not_kept_are_reported_as_too_old() -> None:
