@@ -22,7 +22,7 @@ EPILOG = lines(
     "`partstream data import folders my_clips --out data --id my_clips --terms open`",
     "Exit codes: 0 done, 1 failed, 2 usage or a file that can't be read",
 )
-Format = Literal["bvh", "ui-prmd", "utkinect", "msr-action3d", "penn-action", "jhmdb", "videos", "folders"]
+Format = Literal["bvh", "utkinect", "penn-action", "jhmdb", "videos", "folders"]
 TermsClass = Literal["open", "none-stated", "research", "nc"]
 Unit = Literal["auto", "m", "cm", "mm", "inch"]
 Up = Literal["auto", "y", "z"]

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.sources.formats.body import JOINTS
-from training.sources.formats.kinect import MSR_JOINTS, UTKINECT_JOINTS
-from training.sources.formats.markers import MARKERS
+from training.sources.formats.kinect import UTKINECT_JOINTS
 
 Array = NDArray[np.float64]
 
@@ -111,44 +110,12 @@ def bvh_text(
     return "\n".join(lines) + "\n"
 
 
-def marker_frame(shift: Sequence[float] = (0, 0, 0)) -> dict[str, Array]:
-    """Return 39 Plug-in Gait markers of a standing person who faces +x with the left side at +y, in millimetres."""
-    middle = {"C7": (-60, 0, 1450), "T10": (-80, 0, 1200), "CLAV": (60, 0, 1400), "STRN": (90, 0, 1250)}
-    sided = {
-        "FHD": (80, 70, 1640), "BHD": (-80, 70, 1640), "SHO": (0, 180, 1450), "UPA": (0, 220, 1300),
-        "ELB": (0, 235, 1140), "FRM": (20, 230, 1020), "WRA": (60, 200, 900), "WRB": (30, 240, 900),
-        "FIN": (60, 225, 820), "ASI": (80, 120, 980), "PSI": (-100, 50, 1000), "THI": (0, 150, 750),
-        "KNE": (0, 150, 500), "TIB": (0, 140, 300), "ANK": (0, 140, 90), "HEE": (-60, 100, 50), "TOE": (150, 110, 30),
-    }  # fmt: skip
-    found = {name: np.array(place, float) for name, place in middle.items()}
-    for name, (x, y, z) in sided.items():
-        found[f"L{name}"], found[f"R{name}"] = np.array([x, y, z], float), np.array([x, -y, z], float)
-    found["RBAK"] = np.array([-90.0, -60, 1300])
-    return {name: place + np.array(shift) for name, place in found.items()}
-
-
-def marker_text(frames: Sequence[Mapping[str, Array]]) -> str:
-    """Return a file of UI-PRMD of these frames."""
-    rows = [",".join(f"{value:.3f}" for name in MARKERS for value in frame[name]) for frame in frames]
-    return "\n".join(rows) + "\n"
-
-
 def utkinect_text(joints: Array, numbers: Sequence[int]) -> str:
     """Return a `joints_*.txt` of joints [T, 20, 3] in metres with z up, seen by a Kinect."""
     lines: list[str] = []
     for number, frame in zip(numbers, y_up(joints), strict=True):
         places = [frame[JOINTS.index(name)] if name else np.array([9.0, 9, 9]) for name in UTKINECT_JOINTS]
         lines.append(f"{number}   " + "  ".join(f"{value:.6f}" for value in np.concatenate(places)))
-    return "\n".join(lines) + "\n"
-
-
-def msr_text(joints: Array) -> str:
-    """Return an `a01_s01_e01_skeleton3D.txt` of joints [T, 20, 3] in metres with z up."""
-    lines: list[str] = []
-    for frame in y_up(joints):
-        for name in MSR_JOINTS:
-            x, y, z = frame[JOINTS.index(name)] if name else (9.0, 9.0, 9.0)
-            lines.append(f"{x:.6f} {y:.6f} {z:.6f} 1.0")
     return "\n".join(lines) + "\n"
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import math
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,29 +32,29 @@ def check_size(path: Path) -> None:
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (number from 1, stripped text) of the lines that are not blank, also of a `.gz` file.
+    """Yield (number from 1, stripped text) of the lines that are not blank.
 
     Raises `FormatError` for a file that cannot be read, is too large or is not UTF-8 text.
     """
     check_size(path)
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(io.TextIOWrapper(cast("BinaryIO", file), "utf-8-sig"), 1):
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
                 if text := line.strip():
                     yield number, text
     except UnicodeDecodeError:
         raise FormatError(f"{path}: is not UTF-8 text") from None
-    except (OSError, EOFError, zlib.error) as error:  # gzip reports damage with any of them
-        raise FormatError(f"{path}: can't be read ({getattr(error, 'strerror', None) or error})") from None
+    except OSError as error:
+        raise FormatError(f"{path}: can't be read ({error.strerror or error})") from None
 
 
-def numbers(path: Path, line: int, words: list[str], length: int | tuple[int, ...], what: str) -> NDArray[np.float64]:
+def numbers(path: Path, line: int, words: list[str], length: int, what: str) -> NDArray[np.float64]:
     """Return the numbers of a line, NaN included. Raises `FormatError`, also for another number of them."""
     try:
         values = np.array(words, np.float64)
     except ValueError:
         raise FormatError(f"{path}, line {line}: {what}: {' '.join(words)[:60]!r} are not numbers") from None
-    if len(values) not in (length if isinstance(length, tuple) else (length,)):
+    if len(values) != length:
         raise FormatError(f"{path}, line {line}: {what}: has {len(values)} values, not {length}")
     if np.isinf(values).any():
         raise FormatError(f"{path}, line {line}: {what}: holds an infinite number")

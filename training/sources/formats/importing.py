@@ -12,9 +12,8 @@ import numpy as np
 from training.sources.formats.body import FormatError, PoseSequence, Recording, whole
 from training.sources.formats.bvh import JointMap, joints_of, read_bvh
 from training.sources.formats.conversion import FPS, Options, converted
-from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_utkinect
+from training.sources.formats.kinect import read_action_labels, read_utkinect
 from training.sources.formats.labels import Labels, Pairs, matched
-from training.sources.formats.markers import read_markers
 from training.sources.formats.matlab import read_jhmdb, read_penn
 from training.sources.formats.videos import LabelledVideo, read_action_folders, read_table, write_videos
 from training.sources.formats.writing import (
@@ -32,9 +31,7 @@ from training.sources.terms import Terms
 _VIDEOS = ("videos", "folders")
 _FILES = {
     "bvh": r".*\.bvh",
-    "ui-prmd": r".*_positions.*\.txt(\.gz)?",
     "utkinect": r"joints_.*\.txt",
-    "msr-action3d": r".*_skeleton3D\.txt",
     "penn-action": r".*\.mat",
     "jhmdb": r"joint_positions\.mat",
 }
@@ -179,8 +176,6 @@ def _reader(request: Request) -> Callable[[Path], Recording | PoseSequence]:
     readers: dict[str, Callable[[Path], Recording | PoseSequence]] = {
         "bvh": bvh,
         "utkinect": lambda path: read_utkinect(path, given),
-        "ui-prmd": read_markers,
-        "msr-action3d": read_msr_action3d,
         "penn-action": read_penn,
         "jhmdb": read_jhmdb,
     }

@@ -1,4 +1,4 @@
-"""Text files of Kinect skeletons with 20 joints: UTKinect-Action3D and MSR-Action3D."""
+"""UTKinect-Action3D's text files: Kinect skeletons with 20 joints, and the times of actions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.sources.formats.body import JOINT, FormatError, Recording, Span, empty_joints, numbers, text_lines, whole
+from training.sources.formats.body import JOINT, FormatError, Recording, Span, empty_joints, numbers, text_lines
 
 Array = NDArray[np.float64]
 
@@ -18,14 +18,8 @@ UTKINECT_JOINTS = (
     "r_hand", "l_hip", "l_knee", "l_ankle", "l_toe", "r_hip", "r_knee", "r_ankle", "r_toe",
 )  # fmt: skip
 """The order of Kinect for Windows version 1; the spine is not used."""
-MSR_JOINTS = (
-    "l_shoulder", "r_shoulder", "neck", "", "l_hip", "r_hip", "pelvis", "l_elbow", "r_elbow", "l_wrist", "r_wrist",
-    "l_hand", "r_hand", "l_knee", "r_knee", "l_ankle", "r_ankle", "l_toe", "r_toe", "head",
-)  # fmt: skip
-"""MSR-Action3D's order. Which side comes first is decided by the toes (`Options.sides`)."""
 UTKINECT_RATE = 60.0
 """Frame numbers a second: people then walk at 0.7 m/s, which fits; the camera took about 15 pictures a second."""
-MSR_FPS = 15.0
 LABEL_FILES = ("actionLabel.txt", "actionLabel_modified.txt")
 _JOINTS = 20
 _FARTHEST_M = 100.0
@@ -45,7 +39,7 @@ def read_utkinect(path: Path, labels: Mapping[str, Sequence[Span]] | None = None
             continue
         numbered.append(float(values[0]))
         rows.append(values[1:])
-    joints = _joints(path, rows, UTKINECT_JOINTS)
+    joints = _joints(path, rows)
     name = path.stem.removeprefix("joints_")
     if labels is None:
         labels = _labels_beside(path)
@@ -75,22 +69,7 @@ def read_action_labels(path: Path) -> dict[str, tuple[Span, ...]]:
     return {name: tuple(spans) for name, spans in found.items()}
 
 
-def read_msr_action3d(path: Path) -> Recording:
-    """Read an `a01_s01_e01_skeleton3D.txt`: 20 lines a frame with x, y, z in metres (y up) and a confidence.
-
-    The name is the action's number, `a01`. Raises `FormatError`.
-    """
-    points = [numbers(path, line, text.split(), (3, 4), "a joint")[:3] for line, text in text_lines(path)]
-    if len(points) % _JOINTS:
-        raise FormatError(f"{path}: has {len(points)} lines, not 20 for each frame; is it complete?")
-    frames = [np.concatenate(points[n : n + _JOINTS]) for n in range(0, len(points), _JOINTS)]
-    joints = _joints(path, frames, MSR_JOINTS)
-    stem = path.stem.removesuffix("_skeleton3D")
-    action = re.match(r"a\d\d", stem)
-    return Recording(stem, np.arange(len(joints)) / MSR_FPS, joints, whole(action[0] if action else stem))
-
-
-def _joints(path: Path, rows: list[Array], order: Sequence[str]) -> NDArray[np.float32]:
+def _joints(path: Path, rows: list[Array]) -> NDArray[np.float32]:
     if not rows:
         raise FormatError(f"{path}: holds no frame")
     given = np.stack(rows).reshape(len(rows), _JOINTS, 3)
@@ -98,7 +77,7 @@ def _joints(path: Path, rows: list[Array], order: Sequence[str]) -> NDArray[np.f
     if (np.abs(given[np.isfinite(given)]) > _FARTHEST_M).any():
         raise FormatError(f"{path}: holds coordinates above {_FARTHEST_M:.0f} m; they must be metres, not pixels")
     joints = empty_joints(len(rows))
-    for number, name in enumerate(order):
+    for number, name in enumerate(UTKINECT_JOINTS):
         if name:
             joints[:, JOINT[name]] = given[:, number]
     return joints

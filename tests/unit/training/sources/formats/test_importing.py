@@ -12,9 +12,6 @@ import pytest
 
 from support.training.motion_files import (
     bvh_text,
-    marker_frame,
-    marker_text,
-    msr_text,
     save_jhmdb,
     save_penn,
     utkinect_text,
@@ -103,24 +100,24 @@ def test_utkinect_is_imported_with_frame_labels(tmp_path: Path) -> None:
     assert report.unlabelled == {}
 
 
-def test_every_motion_format_is_imported_and_found_sound_by_the_check(tmp_path: Path) -> None:
+def test_motion_is_imported_as_its_public_source_says_and_found_sound_by_the_check(tmp_path: Path) -> None:
     out = tmp_path / "out"
     put(tmp_path / "a" / "dataset-1_wave-both-hands_happy_003.bvh", bvh_text([{}] * 30, frame_s=1 / 30))
     like("bandai_namco", out, tmp_path / "a")
-    for number in (1, 5):
-        text = marker_text([marker_frame()] * 60)
-        put(tmp_path / "b" / f"m0{number}_s04_e02_positions.txt", text)
+    for name in ("m01_s04_e02", "m05_s04_e02"):
+        put(tmp_path / "b" / f"{name}_positions.bvh", bvh_text([{}] * 60))
     like("ui_prmd", out, tmp_path / "b")
-    put(tmp_path / "c" / "a10_s02_e03_skeleton3D.txt", msr_text(walked(20)))
-    like("msr_action3d", out, tmp_path / "c")
+    put(tmp_path / "c" / "joints_s02_e03.txt", utkinect_text(walked(20), range(0, 80, 4)))
+    put(tmp_path / "c" / "actionLabel.txt", "s02_e03\nclapHands: 0 80\n")
+    like("utkinect", out, tmp_path / "c")
     assert [set(own) for own in actions(out, name="bandai_namco")] == [{"wave"}]
-    assert [set(own) for own in actions(out, name="ui_prmd")] == [{"squat"}, {""}]  # who stands still has not sat down
-    assert [set(own) for own in actions(out, name="msr_action3d")] == [{"clap"}]
+    assert [set(own) for own in actions(out, name="ui_prmd")] == [{"squat"}, {""}]
+    assert [set(own) for own in actions(out, name="utkinect")] == [{"clap"}]
     assert read_clips(out, "motion3d", ["bandai_namco"])[0].text == ["dataset-1 wave-both-hands happy 003"]
     report = check_folder(out)
     assert report.errors == [] and [source.id for source in report.sources] == sorted(read_sources(out))
     for source in report.sources:
-        assert source.toes_forward == (1, 1) or (source.id == "bandai_namco" and source.toes_forward is not None)
+        assert source.toes_forward == (1, 1) or (source.id != "utkinect" and source.toes_forward is not None)
         assert source.limb_variation is not None and source.limb_variation < 0.01
         assert source.notes == []
 

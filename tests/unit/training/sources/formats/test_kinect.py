@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.training.motion_files import figure, msr_text, utkinect_text, walked, y_up
+from support.training.motion_files import figure, utkinect_text, walked, y_up
 from training.sources.formats.body import JOINT, JOINTS, FormatError
 from training.sources.formats.conversion import Options, converted, toes_forward
-from training.sources.formats.kinect import read_action_labels, read_msr_action3d, read_utkinect
+from training.sources.formats.kinect import read_action_labels, read_utkinect
 
 SEEN = [joint for joint in JOINTS if joint != "head_top"]
 
@@ -77,25 +77,15 @@ def test_wrong_action_labels_are_refused(tmp_path: Path, text: str, words: str) 
         read_action_labels(put(tmp_path, "actionLabel.txt", text))
 
 
-def test_msr_action3d_has_20_lines_a_frame_at_15_frames_a_second(tmp_path: Path) -> None:
-    body = walked(4)
-    read = read_msr_action3d(put(tmp_path, "a06_s03_e01_skeleton3D.txt", msr_text(body)))
-    assert (read.text, read.spans[0].name) == ("a06_s03_e01", "a06")
-    np.testing.assert_allclose(read.times, np.arange(4) / 15)
-    for joint in SEEN:
-        np.testing.assert_allclose(read.joints[:, JOINT[joint]], y_up(body)[:, JOINT[joint]], atol=1e-5)
-
-
 def test_joints_at_the_origin_were_not_found(tmp_path: Path) -> None:
-    lines = msr_text(walked(3)).splitlines()
-    lines[20] = "0 0 0 0"
-    read = read_msr_action3d(put(tmp_path, "a01_s01_e01_skeleton3D.txt", "\n".join(lines)))
+    frames = [line.split() for line in utkinect_text(walked(3), [1, 3, 5]).splitlines()]
+    frames[1][1:4] = ["0", "0", "0"]
+    read = read_utkinect(put(tmp_path, "joints_s01_e01.txt", "\n".join(map(" ".join, frames))))
     assert np.isnan(read.joints[1]).all(-1).sum() == 2  # the first joint of the second frame, and head_top
     assert np.isnan(read.joints[0]).all(-1).sum() == 1
 
 
 UTKINECT = utkinect_text(walked(3), [1, 3, 5])
-MSR = msr_text(walked(2))
 
 
 @pytest.mark.parametrize(
@@ -104,13 +94,10 @@ MSR = msr_text(walked(2))
         ("joints_a.txt", UTKINECT[:-30], "line 3: a frame number and 20 joints: has .* values, not 61"),
         ("joints_a.txt", UTKINECT.replace("0.", "0x", 1), "line 1: .* are not numbers"),
         ("joints_a.txt", UTKINECT.replace("0.", "320.", 1), "metres, not pixels"),
-        ("a_skeleton3D.txt", MSR.rsplit("\n", 3)[0], "not 20 for each frame; is it complete"),
-        ("a_skeleton3D.txt", "1 2\n" + MSR, "line 1: a joint: has 2 values"),
-        ("a_skeleton3D.txt", "\n \n", "no frame"),
+        ("joints_a.txt", "\n \n", "no frame"),
     ],
 )
 def test_damaged_files_are_refused_with_file_and_line(tmp_path: Path, name: str, text: str, words: str) -> None:
-    reader = read_utkinect if name.startswith("joints") else read_msr_action3d
     with pytest.raises(FormatError, match=words) as raised:
-        reader(put(tmp_path, name, text))
+        read_utkinect(put(tmp_path, name, text))
     assert name in str(raised.value)
