@@ -158,7 +158,7 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "overloaded",
         "gauge",
-        "1 while frames are dropped at the highest ease level and other programs are not the cause, else 0.",
+        "1 while frames are dropped at the highest ease level, else 0.",
         derived=True,
     ),
     MetricSpec("stage_seconds", "histogram", "Time per batch, by stage.", ("stage",), SECONDS_BUCKETS),

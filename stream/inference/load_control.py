@@ -21,9 +21,7 @@ MISSED_FOR_S = 0.4
 """Time between the first and the last such frame, at least: a single pause of the machine is no overload."""
 BUSY_SHARE = 0.85
 """Share of the time in which the model worked, below which missed frames have other causes: packets that arrive in
-bursts, or a machine that other programs use."""
-STARVED_SHARE = 0.5
-"""Share of the model's time in which it waited for a core that other programs had, above which it is not overloaded."""
+bursts."""
 EASED_LOAD = 0.85
 """Most load that is estimated for a level when it is eased to."""
 RESTORED_LOAD = 0.7
@@ -63,8 +61,6 @@ class Work:
     """Frames of live cameras that were dropped because the model was too slow."""
     late: int = 0
     """Frames of live cameras whose results came too late to be useful."""
-    waited_s: float = 0.0
-    """The part of the model's time in which it waited for a core that other programs had."""
     looked: int = 0
     """Frames of live cameras that were looked at."""
 
@@ -85,7 +81,7 @@ class LoadControl:
         self.max_level = max_level
         self.level = 0
         self.overloaded = False
-        """Whether frames are missed although no level that costs less is left, and other programs are not the cause."""
+        """Whether frames are missed although no level that costs less is left."""
         self._cost = cost
         self._detection_rate = detection_rate
         self._recent: deque[Work] = deque()
@@ -122,8 +118,7 @@ class LoadControl:
         costs = self._costs(last)
         cheaper = [level for level in range(self.level + 1, len(costs)) if costs[self.level] > costs[level] * SAME_COST]
         if not cheaper:
-            if last.waited_s <= STARVED_SHARE * last.busy_s:
-                self._overloaded_s = now_s
+            self._overloaded_s = now_s
             return
         load = _load(last) * self._wanted_share(last)
         fitting = (level for level in cheaper if load * costs[level] <= EASED_LOAD * costs[self.level])
@@ -208,7 +203,6 @@ def _sum(pieces: Sequence[Work]) -> Work:
         sum(work.analysed for work in pieces),
         sum(work.lost for work in pieces),
         sum(work.late for work in pieces),
-        sum(work.waited_s for work in pieces),
         sum(work.looked for work in pieces),
     )
 

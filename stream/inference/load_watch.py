@@ -17,7 +17,6 @@ from stages.looks import NOTHING, Look
 from stages.types import Model
 from stream import results
 from stream.inference.batcher import Batcher
-from stream.inference.core_waits import CoreWaits
 from stream.inference.load_control import LoadControl, Work
 from telemetry.catalogue import SECONDS_BUCKETS
 from telemetry.health import missed_frames, wanted_frames
@@ -51,7 +50,6 @@ class LoadWatch:
         self._applied = (0, frozenset[str]())
         self._seen: dict[FrameRing, tuple[int, int]] = {}
         self._measured_ns = now_ns()
-        self._core_waits = CoreWaits()
         self._busy_s = 0.0
         self._live_s = 0.0
         self._analysed = 0
@@ -68,7 +66,6 @@ class LoadWatch:
         self._levels = model.ease_levels if self._adapt else (FULL_QUALITY,)
         self._control = LoadControl(len(self._levels) - 1, model.ease_cost, model.detection_rate)
         self._measured_ns = self._now_ns()
-        self._core_waits = CoreWaits()
         self._batcher.drops_for_newer = len(self._levels) == 1
         self._model = model
 
@@ -153,10 +150,7 @@ class LoadWatch:
             seen[ring] = (wanted, missed)
             arrived[ring.camera] = wanted - wanted_before - self._uneventful[ring.camera]
             lost += missed - missed_before
-        waited_s = min(self._core_waits.since_last_call(), self._busy_s)
-        work = Work(
-            seconds, self._busy_s, self._live_s, arrived, self._analysed, lost, self._late, waited_s, self._looked
-        )
+        work = Work(seconds, self._busy_s, self._live_s, arrived, self._analysed, lost, self._late, self._looked)
         self._seen = seen
         self._busy_s = self._live_s = 0.0
         self._analysed = self._looked = self._late = 0

@@ -146,16 +146,6 @@ def test_it_is_overloaded_while_frames_are_lost_at_the_highest_level() -> None:
     assert (control.level, control.overloaded) == (1, False)
 
 
-def test_a_model_that_other_programs_keep_from_a_core_is_eased_and_not_overloaded() -> None:
-    control = controlled(max_level=1)
-    now = observe(control, 0.0, EASE_AFTER_S, **SLOW, waited_s=0.9 * STEP_S)
-    assert control.level == 1
-    now = observe(control, now, 10.0, **SLOW, waited_s=0.9 * STEP_S)
-    assert not control.overloaded
-    observe(control, now, EASE_AFTER_S, **SLOW, waited_s=0.3 * STEP_S)
-    assert control.overloaded
-
-
 def test_a_model_that_cannot_be_eased_is_only_overloaded() -> None:
     control = controlled(max_level=0)
     now = observe(control, 0.0, EASE_AFTER_S, **SLOW)
