@@ -28,7 +28,6 @@ from stream.alerts.rules_in_force import RulesInForce
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
 from stream.cameras.fleet_membership import FleetMembership
-from stream.cameras.lost_frames import LostFrames
 from stream.cameras.registry import CameraRegistry, places_of
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
@@ -182,7 +181,6 @@ class Engine:
                 on_end=self._task_ended,
             )
         self._feeds = MessageFeeds(self.publisher)
-        self._lost_frames = LostFrames()
         self._tasks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
@@ -428,9 +426,7 @@ class Engine:
     async def _publish_stats(self) -> None:
         while True:
             await asyncio.sleep(self.config.publish.stats_interval_s)
-            stats = self.stats()
-            self.publisher.publish(stats)
-            self._lost_frames.observe(stats.cameras, time.monotonic())
+            self.publisher.publish(self.stats())
             self.observer.ready_changed(self._ready()[0])
 
     def _ready(self) -> tuple[bool, list[str]]:

@@ -120,7 +120,7 @@ class LoadWatch:
             self._drop_backlog()
         if self._control.level != before:
             self._log_change(before, now_ns)
-        if self._control.overloaded and self._control.level:
+        if self._control.overloaded:
             self._log_overload(now_ns)
 
     def report(self) -> results.Load:
@@ -179,8 +179,8 @@ class LoadWatch:
             return
         self._warned_ns = now_ns
         logger.warning(
-            "frames are dropped even at ease level %d of %d. Lower max_fps or detector_size, or move cameras to "
-            "another engine",
+            "the model is too slow for the cameras: frames are dropped at ease level %d of %d. Lower max_fps or "
+            "detector_size, or move cameras to another engine",
             self._control.level,
             self._control.max_level,
         )
