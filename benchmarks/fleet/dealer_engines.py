@@ -24,8 +24,7 @@ from stream.membership.protocol import (
     encode,
 )
 from stream.messaging.curve.keys import ClientKeys
-from stream.results.fields import CameraState
-from stream.results.places import EngineAddress
+from stream.results import CameraState, EngineAddress
 
 RENEW_S = 0.5
 """A quarter of the default lease."""

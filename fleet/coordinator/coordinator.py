@@ -45,7 +45,7 @@ from fleet.placement.events import (
 from fleet.placement.moves import Moves, cause_of
 from fleet.settings import FleetCamera, FleetConfig
 from stream.membership.protocol import CameraReport, RefusedEngine, Renewal, generations_of
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 from stream.settings.config_error import ConfigError
 from telemetry.repeat_limiter import RepeatLimiter
 

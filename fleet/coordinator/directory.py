@@ -11,8 +11,7 @@ from fleet.placement.commands import Announce
 from fleet.settings import CoordinatorConfig
 from stream.messaging.history import TOPICS_NUMBERED
 from stream.messaging.publisher import Publisher
-from stream.results import Place
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress, Place
 from stream.settings.config_error import ConfigError
 from telemetry.observer import Observer
 

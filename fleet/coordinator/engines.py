@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from fleet.settings import NAME
 from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 from stream.settings.values import CAMERA_ID
 
 MOST_LOST = 256

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stream.membership.protocol import EngineReport
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 
 @dataclass(frozen=True, slots=True)

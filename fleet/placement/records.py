@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fleet.placement.events import Wish
 from stream.membership.protocol import EngineReport
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar
 
 from fleet.placement.records import CameraRecord, EngineRecord
 from stream.membership.protocol import EngineReport
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 
 @dataclass(frozen=True, slots=True)

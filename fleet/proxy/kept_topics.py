@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from stream.results.heads import ClipReadyHead, Head, PlaceHead, StatsHead, StatusHead
+from stream.results import ClipReadyHead, Head, PlaceHead, StatsHead, StatusHead
 from stream.subscription.generations import begins
 
 CAMERAS_ENDED = 16_384

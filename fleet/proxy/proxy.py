@@ -21,7 +21,7 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.gap_filling import Counts
 from stream.messaging.publisher import LINGER_MS
 from stream.messaging.topic_socket import TopicSocket, open_xpub
-from stream.results.heads import FrameHead, Head, PlaceHead, decode_head, kind_of, topic_of
+from stream.results import FrameHead, Head, PlaceHead, decode_head, kind_of, topic_of
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import PublishConfig
 from stream.subscription.engine_subscription import Connection

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fleet.placement.events import EngineRenewed, Measured
 from stream.membership.protocol import EngineReport, Fence
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 
 @dataclass(frozen=True, slots=True)

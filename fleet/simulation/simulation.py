@@ -23,7 +23,7 @@ from fleet.placement.settings import PlacementSettings
 from fleet.simulation.assignments import Assignments
 from fleet.simulation.engines import SimulatedEngine, SimulatedGrant
 from stream.membership.protocol import EngineReport
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 JOIN_S = 2.0
 """All engines join within this time."""

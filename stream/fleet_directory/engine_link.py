@@ -13,8 +13,7 @@ import zmq.asyncio
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gaps import Filling, Hole
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
-from stream.results import EngineAddress
-from stream.results.heads import Received
+from stream.results import EngineAddress, Received
 from stream.subscription.engine_subscription import EngineSubscription
 
 ANSWER_S = 0.3

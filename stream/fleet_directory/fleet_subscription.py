@@ -25,8 +25,7 @@ from stream.fleet_directory.whereabouts import Whereabouts, followed
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
-from stream.results import EngineAddress, Place, Stats, Status, decode, topic
-from stream.results.heads import KINDS, Received
+from stream.results import KINDS, EngineAddress, Place, Received, Stats, Status, decode, topic
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import AnyMessage, Kind, Subscription, prefixes_of

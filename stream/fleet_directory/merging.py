@@ -13,8 +13,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, TypeVar
 
-from stream.results import Place, Stats, Status
-from stream.results.heads import KINDS, CameraKind, Received
+from stream.results import KINDS, CameraKind, Place, Received, Stats, Status
 from stream.subscription.generations import CameraMessage, begins
 
 Source = TypeVar("Source")

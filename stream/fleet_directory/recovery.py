@@ -12,8 +12,7 @@ from stream.fleet_directory.merged_queue import MergedQueue
 from stream.fleet_directory.merging import Handover, Merging, Moved, Reached
 from stream.messaging.gap_filling import Counts, Gap
 from stream.messaging.gaps import Hole
-from stream.results import Place, Stats, topic
-from stream.results.heads import KINDS, CameraKind, Received, topic_of
+from stream.results import KINDS, CameraKind, Place, Received, Stats, topic, topic_of
 from stream.subscription.generations import CameraMessage
 from stream.subscription.subscription import Kind
 

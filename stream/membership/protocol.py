@@ -14,8 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from stream.results.fields import CameraState
-from stream.results.places import EngineAddress
+from stream.results import CameraState, EngineAddress
 
 PROTOCOL = 1
 """Version of these messages. Within a version, optional fields may be added, and unknown ones are ignored."""

@@ -14,7 +14,7 @@ from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gaps import Filling, Hole, Sequences
 from stream.messaging.replay import ALERTS
 from stream.messaging.replay_client import ReplayClient, ReplayPage, ReplayUnavailableError
-from stream.results.heads import Received, topic_of
+from stream.results import Received, topic_of
 
 
 class EarlierRuns:

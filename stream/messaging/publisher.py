@@ -32,10 +32,9 @@ from stream.results import (
     Place,
     Stats,
     Status,
-    TopicKind,
     decode,
-    stats_topic,
     topic,
+    topic_of,
 )
 from stream.settings.engine import PublishConfig
 from stream.zeromq_context import terminated
@@ -52,14 +51,6 @@ MessageListener = Callable[[str, Message], None]
 
 LINGER_MS = 400
 """Time for the sockets to deliver queued messages in `stop()`; a hanging subscriber cannot delay it further."""
-_KINDS: dict[type[Message], TopicKind] = {
-    Frame: "results",
-    Event: "events",
-    Alert: "alerts",
-    ClipReady: "clips",
-    Status: "status",
-    Place: "directory",
-}
 
 
 class Membership(Protocol):
@@ -295,7 +286,7 @@ class Publisher:
             self._listeners = [other for other in self._listeners if other is not listener]
 
     def _add_route(self, message: Message, camera: str) -> _Route:
-        name = stats_topic(message.engine) if isinstance(message, Stats) else topic(_KINDS[type(message)], camera)
+        name = topic_of(message)
         route = self._routes[type(message), camera] = _Route(name, name.encode(), camera)
         return route
 

@@ -20,8 +20,7 @@ from stream.notify.engine_state import AlertStates, Change, EngineView
 from stream.notify.ledger import AlertRow, Delivery, Ledger
 from stream.notify.notice import PLAIN, Held, Notice, decode, encode
 from stream.notify.notify_config import MqttConfig, NotifyConfig
-from stream.results import Alert, ClipReady, Event, Message, Stats, Status
-from stream.results.heads import KINDS, topic_of
+from stream.results import Alert, ClipReady, Event, Message, Stats, Status, kind_of, topic_of
 from stream.rules.hours import MINUTE_US, Hours
 
 logger = logging.getLogger(__name__)
@@ -107,7 +106,7 @@ class Intake:
                 self._ledger.reached(one for one in read.values() if one.topic.startswith(("alerts/", "stats/")))
         self._read, self._written_us = ({}, now.steady_us) if written else (read, self._written_us)
         self._count(outcome)
-        self.messages.update(KINDS.get(type(one.message), "stats") for one in burst)
+        self.messages.update(kind_of(one.message) for one in burst)
         self._heard_us = now.steady_us
         self.silent = self._lost_engine = False
         return outcome

@@ -22,8 +22,7 @@ import zmq.asyncio
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
 from stream.messaging.gaps import Hole, Position, Sequences
-from stream.results import Stats, decode
-from stream.results.heads import Received, topic_of
+from stream.results import Received, Stats, decode, topic_of
 from stream.settings.values import CAMERA_ID
 from stream.subscription.generations import Admission, Generations
 from stream.subscription.subscription import AnyMessage, Subscription

@@ -10,8 +10,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Protocol
 
-from stream.results import Alert, ClipReady, Event, Frame, Place, Stats, Status
-from stream.results.heads import AlertHead, ClipReadyHead, EventHead, FrameHead, Received
+from stream.results import (
+    Alert,
+    AlertHead,
+    ClipReady,
+    ClipReadyHead,
+    Event,
+    EventHead,
+    Frame,
+    FrameHead,
+    Place,
+    Received,
+    Stats,
+    Status,
+)
 
 CAMERAS_REMEMBERED = 16_384
 """Cameras whose generation is remembered; the one without messages for longest is forgotten first."""

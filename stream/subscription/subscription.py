@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
 from stream.messaging.gap_filling import Counts
-from stream.results import STATS_TOPIC, topic
-from stream.results.heads import Received
+from stream.results import STATS_TOPIC, Received, topic
 
 Kind = Literal["results", "events", "status", "stats", "alerts", "clips", "directory"]
 KINDS: tuple[Kind, ...] = ("results", "events", "status", "stats", "alerts", "clips", "directory")

@@ -25,7 +25,7 @@ from stream.http.server.camera_routes import json_response
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.routes import Answer, Parameter, Route
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 VIEWS = "/api/v1/fleet/views"
 WORKER = "/page/engine_worker.js"

@@ -11,7 +11,7 @@ from fleet.placement.placement import Placement
 from fleet.placement.records import Remembered
 from fleet.placement.settings import PlacementSettings
 from stream.membership.protocol import EngineReport
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 FLOOR = 1_000
 TICK_S = 0.25

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.messaging.gap_filling import Gap
-from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status
-from stream.results.heads import topic_of
+from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status, topic_of
 
 Key = tuple[str, str, str]
 """Kind, run and camera."""

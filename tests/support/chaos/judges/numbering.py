@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stream.messaging.gap_filling import Gap
-from stream.results import Message
-from stream.results.heads import topic_of
+from stream.results import Message, topic_of
 
 Violated = Callable[..., Any]
 PATIENCE = 3000

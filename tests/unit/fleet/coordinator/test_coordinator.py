@@ -12,7 +12,7 @@ from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.store import Kept, LastPlace, Store
 from fleet.placement.events import CameraUnwanted, EngineEnded, EngineRenewed, Measured, Tick
 from stream.membership.protocol import EngineReport
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 from support.fleet.coordinators import cameras, configured, running
 from support.waiting import until
 

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.coordinator.engines import MOST_LOST, STARTS_WITHIN_S, Engines, RefusedRenewalError, RunEnd, reason_of
 from stream.membership.protocol import PROTOCOL, CameraReport, EngineReport, Renewal
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 
 def renewal(name: str = "one", run: str = "r1", node: str = "n", **fields: Any) -> Renewal:

@@ -28,7 +28,7 @@ from fleet.placement.settings import PlacementSettings
 from fleet.simulation.assignments import Assignments
 from fleet.simulation.engines import Asked, SimulatedEngine, SimulatedGrant
 from stream.membership.protocol import EngineReport, Fence
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 from support.examples import examples
 
 STEP_S = 0.25

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 import support.engines.wire_messages as wire
 from fleet.proxy import kept_topics
 from fleet.proxy.kept_topics import KeptTopics
-from stream.results import ClipReady, Place
-from stream.results.heads import decode_head, topic_of
+from stream.results import ClipReady, Place, decode_head, topic_of
 
 
 class Kept:

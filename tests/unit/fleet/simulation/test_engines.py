@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fleet.placement.events import Measured
 from fleet.simulation.engines import Asked, SimulatedEngine, SimulatedGrant
 from stream.membership.protocol import EngineReport, Fence
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress
 
 
 def engine(fence: Fence = "soft", refuses: str = "") -> SimulatedEngine:

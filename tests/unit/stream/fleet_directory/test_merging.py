@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 import support.engines.wire_messages as wire
 from stream.fleet_directory.merging import CAMERAS_ENDED, Handover, Merging, Moved, Reached
-from stream.results import Event, Frame, Status
-from stream.results.heads import Received
+from stream.results import Event, Frame, Received, Status
 from stream.subscription.generations import CameraMessage
 
 

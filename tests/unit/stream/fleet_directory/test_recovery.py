@@ -19,8 +19,18 @@ from stream.messaging.gap_filling import Counts, Gap
 from stream.messaging.history import EPOCHS_NUMBERED, History
 from stream.messaging.replay import ReplayEnd, ReplayRequest, read_request
 from stream.messaging.replay_client import ReplayPage
-from stream.results import EngineAddress, Message, Place, decode, topic
-from stream.results.heads import KINDS, CameraKind, PlaceHead, Received, StatusHead
+from stream.results import (
+    KINDS,
+    CameraKind,
+    EngineAddress,
+    Message,
+    Place,
+    PlaceHead,
+    Received,
+    StatusHead,
+    decode,
+    topic,
+)
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.generations import CameraMessage
 from support.waiting import settle, until

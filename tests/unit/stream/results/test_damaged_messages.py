@@ -14,9 +14,7 @@ from hypothesis import given, settings
 
 import support.engines.wire_messages as wire
 from stream.membership.protocol import EngineReport, Grant, Renewal, decode_grant, decode_renewal, encode
-from stream.results import Message, Place, decode
-from stream.results.heads import decode_head, kind_of, topic_of
-from stream.results.places import EngineAddress
+from stream.results import EngineAddress, Message, Place, decode, decode_head, kind_of, topic_of
 from support.damage import CHANCES, damaged
 from support.examples import examples
 

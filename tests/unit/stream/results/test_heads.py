@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 import support.engines.wire_messages as wire
-from stream.results import Place, decode
-from stream.results.heads import StatsHead, decode_head, kind_of, topic_of
+from stream.results import Place, StatsHead, decode, decode_head, kind_of, topic_of
 
 ENCODERS = {"json": msgspec.json.encode, "msgpack": msgspec.msgpack.encode}
 PLACE = Place(run=wire.RUN, seq=3, camera="lobby", state="placed", generation=7, at_us=1)

@@ -14,9 +14,20 @@ import support.engines.wire_messages as wire
 from stream.annotation.annotate import StatusStrip
 from stream.annotation.overlay import OverlayPainter
 from stream.archive.tables import batch, rows_of
-from stream.results import Action, DetectedObject, Frame, Message, ModelRef, Part, Person, decode
-from stream.results.fields import FARTHEST, LARGEST, LONGEST_NAME
-from stream.results.heads import decode_head
+from stream.results import (
+    FARTHEST,
+    LARGEST,
+    LONGEST_NAME,
+    Action,
+    DetectedObject,
+    Frame,
+    Message,
+    ModelRef,
+    Part,
+    Person,
+    decode,
+    decode_head,
+)
 from support.backtest.recorded import frame
 from support.damage import CHANCES
 from support.examples import examples
