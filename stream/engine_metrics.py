@@ -9,7 +9,6 @@ from stream.alerts.rules_in_force import RulesInForce
 from stream.cameras.camera import Camera
 from stream.http.endpoints.event_streams import EventStreams
 from stream.http.server.app import HttpServer
-from stream.http.server.problems import TITLES
 from stream.incidents.pictures import FramePictures
 from stream.incidents.store import IncidentStore
 from stream.inference.batcher import Batcher
@@ -100,7 +99,7 @@ def derive_http_metrics(
     metrics: PrometheusObserver, server: HttpServer, events: EventStreams, pictures: LivePictures
 ) -> None:
     """Add the metrics of the HTTP server."""
-    metrics.derive("http_refused_total", lambda: [((code,), server.refused.get(code, 0)) for code in TITLES])
+    metrics.derive("http_refused_total", lambda: [((code,), count) for code, count in server.refused.items()])
     metrics.derive(
         "http_tokens_loaded", lambda: [] if server.tokens_in_force is None else [((), server.tokens_in_force)]
     )

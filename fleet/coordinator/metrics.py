@@ -16,7 +16,6 @@ from fleet.coordinator.engines import LossCause
 from fleet.coordinator.views import PLACEMENTS, engine_state
 from fleet.placement.moves import Cause
 from fleet.placement.views import EngineView
-from stream.http.server.problems import TITLES
 from telemetry.catalogue import MetricSpec
 from telemetry.exposition import write_page
 from telemetry.metrics import OPENMETRICS_CONTENT_TYPE
@@ -124,7 +123,7 @@ def read(coordinator: Coordinator, http_refused: Mapping[str, int]) -> list[Metr
         "fleet_store_writable": _one(not coordinator.outbox.held),
         "fleet_store_errors_total": _one(coordinator.outbox.failures),
         "fleet_unwritten": _one(coordinator.unwritten),
-        "fleet_http_refused_total": _by(TITLES, http_refused),
+        "fleet_http_refused_total": [((code,), count) for code, count in http_refused.items()],
     }
     return [_family(spec, values[spec.name]) for spec in METRICS]
 

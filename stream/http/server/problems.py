@@ -10,49 +10,6 @@ from pydantic import BaseModel, Field
 
 CONTENT_TYPE = "application/problem+json"
 
-TITLES = {
-    "unauthorised": "No valid token",
-    "forbidden": "Insufficient role",
-    "not-your-camera": "Not for this token's cameras",
-    "foreign-origin": "Request from another origin",
-    "not-found": "Not found",
-    "no-such-camera": "Camera not found",
-    "no-such-engine": "Engine or node not found",
-    "no-such-clip": "Clip not found",
-    "no-such-alert": "Alert not found",
-    "no-such-incident": "Incident not found",
-    "no-picture": "No picture",
-    "no-longer-kept": "No longer kept",
-    "not-ready": "Not ready yet",
-    "verdict-not-kept": "Verdict not saved",
-    "no-result-yet": "No result yet",
-    "method-not-allowed": "Method not allowed",
-    "private": "Forbidden by the camera's privacy",
-    "in-a-fleet": "Changed at the fleet's coordinator",
-    "no-room": "Insufficient capacity",
-    "body-too-large": "Body too large",
-    "not-json": "Invalid JSON",
-    "unsupported-body": "Unsupported body",
-    "invalid": "Invalid request",
-    "too-many-requests": "Too many requests",
-    "not-kept": "Change not saved",
-    "audit-unwritable": "Audit file cannot be written",
-    "not-now": "Temporarily unavailable",
-    "bad-offer": "Invalid offer",
-    "not-published-to": "Camera does not accept publishers",
-    "too-many-publishers": "Too many publishers",
-    "not-sendable": "Video cannot be forwarded",
-    "too-many-viewers": "Too many viewers",
-    "too-many-streams": "Too many streams",
-    "bad-request": "Malformed request",
-    "no-descriptors": "No file descriptor is free",
-    "not-http": "Not valid HTTP",
-    "too-many-connections": "Too many connections",
-    "too-slow": "Request not sent in time",
-    "internal": "Internal error",
-}
-"""Problem types: the code at the end of `type`, and the title."""
-
 
 class FieldError(BaseModel):
     """An error in one field of a request."""
@@ -94,7 +51,7 @@ class Problem(Exception):  # noqa: N818  its name is RFC 9457's
         """Return the response."""
         details = ProblemDetails(
             type=f"urn:partstream:problem:{self.code}",
-            title=TITLES[self.code],
+            title=self.code.replace("-", " ").capitalize(),
             status=self.status,
             detail=self.detail,
             errors=[FieldError(field=field, detail=detail) for field, detail in self.errors] or None,
