@@ -18,8 +18,7 @@ from stream.http.endpoints.event_streams import EventStreams
 from stream.http.endpoints.incidents_api import IncidentsApi
 from stream.http.endpoints.picture_streams import PictureStreams
 from stream.http.endpoints.review_api import ReviewApi
-from stream.http.endpoints.whep import WhepApi
-from stream.http.endpoints.whip import WhipApi
+from stream.http.endpoints.webrtc_api import WebrtcApi
 from stream.http.server.app import HttpServer
 from stream.http.server.request_threads import RequestThreads
 from stream.kept_outputs import KeptOutputs
@@ -88,8 +87,7 @@ def make_http_server(
             *IncidentsApi(incidents, pictures, reading).routes(),
             *ReviewApi(outputs.verdicts, lambda: sorted({*actions(), *rules.written}), reading, writing).routes(),
             *ClipsApi(recorder.library if recorder is not None else None, cameras.privacy).routes(),
-            *WhipApi(cameras, publishers).routes(),
-            *WhepApi(cameras, viewers).routes(),
+            *WebrtcApi(cameras, publishers, viewers).routes(),
         ],
         threads=(reading, writing),
         passes=passes,

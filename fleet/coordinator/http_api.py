@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-import msgspec
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.engines import RunEnd, plain
@@ -23,11 +22,10 @@ from fleet.coordinator.views import (
     status_view,
 )
 from fleet.settings import NAME, FleetCamera
-from stages.settings_file import plain_message
-from stream.http.server.bodies import json_object
-from stream.http.server.camera_routes import CameraRoutes, applied, json_response
+from stream.http.server.bodies import json_model, json_response
+from stream.http.server.camera_routes import CameraRoutes, applied
 from stream.http.server.gate import CALLER
-from stream.http.server.problems import Problem, invalid
+from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Route
 from stream.results import Place
 
@@ -65,7 +63,7 @@ class CoordinatorApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        return [*self._cameras.routes(), *self._directory_routes(), *self._fleet_routes()]
+        return [*self._cameras.routes(), *self._own_routes()]
 
     @property
     def _cameras(self) -> CameraRoutes:
@@ -73,96 +71,33 @@ class CoordinatorApi:
         ids, changes = lambda: self.coordinator.cameras.all, self.coordinator.changes
         return CameraRoutes(ids, view, changes, FleetCameraView, FleetCameraListView, FleetCamera)
 
-    def _directory_routes(self) -> list[Route]:
+    def _own_routes(self) -> list[Route]:
+        known, drained, undrained = (
+            (Answer(204, text),) for text in ("It is known.", "It is being drained.", "It may have cameras.")
+        )
+        where, drain, engines = ROOT + "/directory", ROOT + "/fleet/drain/{name}", ROOT + "/fleet/engines"
+        targets = ROOT + "/prometheus/targets"
         return [
-            Route(
-                "GET",
-                ROOT + "/directory",
-                "read",
-                self._directory,
-                "Get where each camera is.",
-                (Answer(200, "The last message of each camera.", DirectoryView),),
-                scope="filtered",
-            ),
-            Route(
-                "GET",
-                ROOT + "/directory/{camera}",
-                "read",
-                self._place,
-                "Get where a camera is.",
-                (Answer(200, "The last message of the camera, as published.", Place),),
-                scope="camera",
-            ),
-        ]
-
-    def _fleet_routes(self) -> list[Route]:
-        drain = ROOT + "/fleet/drain/{name}"
-        return [
-            Route(
-                "GET",
-                ROOT + "/status",
-                "read",
-                self._status,
-                "Get the state of the fleet.",
-                (Answer(200, "The state.", FleetStatusView),),
-                scope="whole",
-            ),
-            Route(
-                "GET",
-                ROOT + "/fleet/engines",
-                "read",
-                self._engines,
-                "List the engines, and those that were lost lately.",
-                (Answer(200, "The engines.", FleetEngineListView),),
-                scope="whole",
-            ),
-            Route(
-                "POST",
-                ROOT + "/fleet/engines",
-                "control",
-                self._process,
-                "Tell that an engine's process was started, will be restarted, or has ended, so that its cameras move.",
-                (Answer(204, "It is known."),),
-                body=EngineProcess,
-                scope="whole",
-            ),
-            Route(
-                "POST",
-                drain,
-                "control",
-                self._drain,
-                "Move the cameras of a node or an engine away, and give it no more.",
-                (Answer(204, "It is being drained."),),
-                scope="whole",
-            ),
-            Route(
-                "DELETE",
-                drain,
-                "control",
-                self._undrain,
-                "Let a node or an engine have cameras again.",
-                (Answer(204, "It may have cameras."),),
-                scope="whole",
-            ),
-            Route(
-                "GET",
-                ROOT + "/prometheus/targets",
-                "read",
-                self._targets,
-                "List the engines for Prometheus' HTTP service discovery.",
-                (Answer(200, "The targets.", _TARGETS),),
-                scope="whole",
-            ),
+            Route("GET", where, "read", self._directory, DirectoryView, scope="filtered"),
+            Route("GET", where + "/{camera}", "read", self._place, Place),
+            Route("GET", ROOT + "/status", "read", self._status, FleetStatusView, scope="whole"),
+            Route("GET", engines, "read", self._engines, FleetEngineListView, scope="whole"),
+            Route("POST", engines, "control", self._process, known, body=EngineProcess, scope="whole"),
+            Route("POST", drain, "control", self._drain, drained, scope="whole"),
+            Route("DELETE", drain, "control", self._undrain, undrained, scope="whole"),
+            Route("GET", targets, "read", self._targets, _TARGETS, scope="whole"),
         ]
 
     # Where cameras are
 
     async def _directory(self, request: web.Request) -> web.Response:
+        """Get where each camera is."""
         sees = request[CALLER].sees
         places = [place for name, place in self.coordinator.directory.places.items() if sees(name)]
-        return web.Response(body=msgspec.json.encode(DirectoryView(places)), content_type="application/json")
+        return json_response(DirectoryView(places))
 
     async def _place(self, request: web.Request) -> web.Response:
+        """Get where a camera is."""
         camera_id = request.match_info["camera"]
         self._cameras.existing(camera_id)
         place = self.coordinator.directory.places.get(camera_id)
@@ -173,23 +108,21 @@ class CoordinatorApi:
                 f"where camera {camera_id} is will be known when the engines have reported their cameras",
                 headers={"Retry-After": "1"},
             )
-        return web.Response(body=msgspec.json.encode(place), content_type="application/json")
+        return json_response(place)
 
     # The fleet
 
     async def _status(self, request: web.Request) -> web.Response:
+        """Get the state of the fleet."""
         return json_response(status_view(self.coordinator))
 
     async def _engines(self, request: web.Request) -> web.Response:
+        """List the engines, and those that were lost lately."""
         return json_response(FleetEngineListView(engines=engine_views(self.coordinator)))
 
     async def _process(self, request: web.Request) -> web.Response:
-        try:
-            told = EngineProcess.model_validate(await json_object(request))
-        except ValidationError as error:
-            raise invalid(
-                [(".".join(map(str, one["loc"])), plain_message(one)) for one in error.errors(include_input=False)]
-            ) from None
+        """Tell that an engine's process was started, will be restarted, or has ended, so that its cameras move."""
+        told = await json_model(request, EngineProcess)
         if told.state == "started":
             self.coordinator.engine_started(told.engine, told.node or told.engine, told.run)
         elif told.state == "restarting":
@@ -200,6 +133,7 @@ class CoordinatorApi:
         return web.Response(status=204)
 
     async def _drain(self, request: web.Request) -> web.Response:
+        """Move the cameras of a node or an engine away, and give it no more."""
         name = request.match_info["name"]
         if name not in self._names():
             raise Problem(
@@ -209,6 +143,7 @@ class CoordinatorApi:
         return web.Response(status=204)
 
     async def _undrain(self, request: web.Request) -> web.Response:
+        """Let a node or an engine have cameras again."""
         name = request.match_info["name"]
         if name in self.coordinator.placement.drains:
             await applied(self.coordinator.changes.undrain(name))
@@ -222,6 +157,7 @@ class CoordinatorApi:
         return names | set(self.coordinator.config.nodes)
 
     async def _targets(self, request: web.Request) -> web.Response:
+        """List the engines for Prometheus' HTTP service discovery."""
         nodes = self.coordinator.config.nodes
         targets: list[TargetView] = []
         for name, engine in self.coordinator.placement.engines.items():

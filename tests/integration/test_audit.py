@@ -131,7 +131,7 @@ async def test_without_a_file_the_lines_are_in_the_log(caplog: pytest.LogCapture
 def test_a_full_file_is_rotated_and_five_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "ROTATE_BYTES", 300)
     file = tmp_path / "audit.jsonl"
-    lines, route = audit.Audit(file), Route("POST", "/change", "control", cast(Any, None), "Change.", scope="none")
+    lines, route = audit.Audit(file), Route("POST", "/change", "control", cast(Any, None), scope="none")
     for status in range(200, 220):
         lines.write(make_mocked_request("POST", "/change"), route, LOOPBACK, None, status)
     names = ["audit.jsonl", *(f"audit.jsonl.{number}" for number in range(1, 6))]

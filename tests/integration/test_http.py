@@ -149,16 +149,8 @@ async def test_an_added_route_is_protected_and_in_the_openapi_document(client: a
 
     config = HttpConfig.model_validate({"bind": "0.0.0.0:0", "read_token": READ, "control_token": CONTROL})
     routes = [
-        Route(
-            "POST",
-            "/whip/{camera}",
-            "control",
-            publish,
-            "Publish a camera.",
-            (Answer(201, "An answer."),),
-            scope="camera",
-        ),
-        Route("GET", "/faulty", "open", faulty, "Fails.", scope="none"),
+        Route("POST", "/whip/{camera}", "control", publish, (Answer(201, "An answer."),)),
+        Route("GET", "/faulty", "open", faulty, scope="none"),
     ]
     server = HttpServer(config, metrics=METRICS.exposition, ready=all_well, alive=all_well, routes=routes)
     await server.start()
@@ -220,7 +212,7 @@ async def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
     async def body(request: web.Request) -> web.Response:
         return web.Response(text=str(len(await read_body(request, 1 << 30))))
 
-    server = make(life_s=0.5, routes=[Route("POST", "/body", "read", body, "Read a body.", scope="none")])
+    server = make(life_s=0.5, routes=[Route("POST", "/body", "read", body, scope="none")])
     await server.start()
     reader, writer = await asyncio.open_connection(*host_and_port(server))
 

@@ -64,7 +64,7 @@ def test_few_bytes_are_buffered_for_a_client_that_does_not_read_and_it_is_discon
             metrics=lambda accept: (b"", ""),
             ready=lambda: (True, []),
             alive=lambda: (True, []),
-            routes=[Route("GET", "/stream", "read", stream, "A stream.", long_lived=True, scope="none")],
+            routes=[Route("GET", "/stream", "read", stream, long_lived=True, scope="none")],
         )
         await server.start()
         try:
@@ -111,7 +111,7 @@ def test_a_client_that_does_not_read_the_file_that_it_asked_for_is_disconnected(
             metrics=lambda accept: (b"", ""),
             ready=lambda: (True, []),
             alive=lambda: (True, []),
-            routes=[Route("GET", "/film", "read", answer, "A film.", long_lived=True, scope="none")],
+            routes=[Route("GET", "/film", "read", answer, long_lived=True, scope="none")],
         )
         await server.start()
         try:

@@ -10,7 +10,7 @@ from fleet.coordinator.live_page.camera_versions import CameraVersions
 from fleet.coordinator.views import FleetCameraView, camera_view
 from stream.http.server.camera_routes import json_of_cameras
 from stream.http.server.gate import CALLER
-from stream.http.server.routes import Answer, Parameter, Route
+from stream.http.server.routes import Parameter, Route
 
 PATH = "/api/v1/fleet/cameras"
 
@@ -34,18 +34,8 @@ class CameraListApi:
     def routes(self) -> list[Route]:
         """Return the route."""
         since = "`version` of an earlier response: only cameras that have changed since, by more than their figures."
-        return [
-            Route(
-                "GET",
-                PATH,
-                "read",
-                self._list,
-                "List the cameras that have changed.",
-                (Answer(200, "The cameras.", ChangedCamerasView),),
-                query=(Parameter("since", since, {"type": "string"}),),
-                scope="filtered",
-            )
-        ]
+        query = (Parameter("since", since, {"type": "string"}),)
+        return [Route("GET", PATH, "read", self._list, ChangedCamerasView, query=query, scope="filtered")]
 
     def _facts(self, camera: str) -> object:
         """Return what a camera's view is made of, other than its figures, which always change."""
@@ -59,6 +49,7 @@ class CameraListApi:
         return settings, placed.state, placed.reason, placed.generation, placed.engine, placed.previous, of_engine
 
     async def _list(self, request: web.Request) -> web.Response:
+        """List the cameras that have changed."""
         caller, every = request[CALLER], self._coordinator.cameras
         changed = await self._versions.since(request.query.get("since", ""), caller.sees, caller.cameras)
         cameras = await json_of_cameras(

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from importlib import resources
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.coordinator.coordinator import Coordinator
 from fleet.coordinator.live_page.pass_office import LIFE_S, PassOffice, origin_of
 from stream.http.endpoints.page_files import file_routes, live_page_files
 from stream.http.server.auth import Caller
-from stream.http.server.bodies import json_object
-from stream.http.server.camera_routes import json_response
+from stream.http.server.bodies import json_model, json_response
 from stream.http.server.gate import CALLER
-from stream.http.server.problems import Problem, invalid
+from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Parameter, Route
 from stream.results import EngineAddress
 
@@ -80,37 +79,17 @@ class LivePageApi:
 
     def routes(self) -> list[Route]:
         """Return the routes other than those of the page's files."""
+        script = Answer(200, "The script, which may connect to this engine only.", None, "text/javascript")
+        query = (Parameter("origin", "Of the engine's HTTP server.", {"type": "string"}),)
         return [
-            Route(
-                "POST",
-                VIEWS,
-                "read",
-                self._view,
-                "Get where cameras can be watched, with passes for their engines.",
-                (Answer(200, "The passes.", PassesView),),
-                body=WantedView,
-                scope="filtered",
-            ),
-            Route(
-                "GET",
-                WORKER,
-                "read",
-                self._worker,
-                "The live page's worker for one engine.",
-                (Answer(200, "The script, which may connect to this engine only.", None, "text/javascript"),),
-                query=(Parameter("origin", "Of the engine's HTTP server.", {"type": "string"}),),
-                scope="filtered",
-            ),
+            Route("POST", VIEWS, "read", self._view, PassesView, body=WantedView, scope="filtered"),
+            Route("GET", WORKER, "read", self._worker, (script,), query=query, scope="filtered"),
         ]
 
     async def _view(self, request: web.Request) -> web.Response:
+        """Get where cameras can be watched, with passes for their engines."""
         self._check_origin(request)
-        try:
-            wanted = WantedView.model_validate(await json_object(request))
-        except ValidationError as error:
-            raise invalid(
-                [(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors(include_input=False)]
-            ) from None
+        wanted = await json_model(request, WantedView)
         caller = request[CALLER]
         places: list[CameraPlaceView] = []
         at: defaultdict[str, list[str]] = defaultdict(list)
@@ -168,6 +147,7 @@ class LivePageApi:
         return session.address if session is not None else None
 
     async def _worker(self, request: web.Request) -> web.Response:
+        """Get the live page's worker for one engine."""
         origin = request.query.get("origin", "")
         if origin not in self._origins(request[CALLER]):
             raise Problem(404, "no-such-engine", "no engine that has one of your cameras is at this origin")

@@ -9,20 +9,17 @@ from aiohttp import web
 
 from stream.alerts.alert_book import AlertBook
 from stream.alerts.rules_in_force import RulesInForce, RulesView
-from stream.http.endpoints import incident_picture
+from stream.http.endpoints.incidents_api import JPEG, OVERLAY, picture_answer
+from stream.http.server.bodies import json_response
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
-from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
 from stream.http.server.request_threads import RequestThreads
-from stream.http.server.routes import Answer, CameraOf, Parameter, Route
+from stream.http.server.routes import CAMERA_ID_SCHEMA, CameraOf, Parameter, Route, limit_of, read_query
 from stream.incidents.pictures import FramePictures
 from stream.results import ALERT_SCHEMA, Alert, about
 
 PATH = "/api/v1/alerts"
 RULES = "/api/v1/rules"
-
-MAX_LIMIT = 500
-DEFAULT_LIMIT = 100
 
 QUERY = (
     Parameter("camera", "Only alerts of this camera.", CAMERA_ID_SCHEMA),
@@ -31,11 +28,7 @@ QUERY = (
         "`open`: only alerts that are on; `all` (the default): also the latest that were cleared.",
         {"type": "string", "enum": ["open", "all"]},
     ),
-    Parameter(
-        "limit",
-        f"Maximum number of alerts; {DEFAULT_LIMIT} by default.",
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
-    ),
+    limit_of("alerts", 100, 500),
 )
 
 
@@ -63,71 +56,39 @@ class AlertsApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        one = (Answer(200, "The alert.", ListedAlert),)
+        of_alert = CameraOf("alert", self._camera_of, _unknown)
         return [
-            Route(
-                "GET",
-                PATH,
-                "read",
-                self._list,
-                "List alerts: the open ones, then the latest that were cleared.",
-                (Answer(200, "The alerts.", AlertList),),
-                query=QUERY,
-                scope="filtered",
-            ),
-            Route(
-                "GET",
-                PATH + "/{alert}/picture",
-                "read",
-                self._picture,
-                "Get the picture of the frame that began an alert.",
-                (Answer(200, "JPEG.", None, "image/jpeg"),),
-                query=incident_picture.QUERY,
-                scope="camera",
-                camera_of=CameraOf("alert", self._camera_of, _unknown),
-            ),
-            Route(
-                "POST",
-                PATH + "/{alert}/acknowledge",
-                "review",
-                self._acknowledge,
-                "Acknowledge an alert, which publishes it again. Repeating a request changes nothing.",
-                one,
-                scope="camera",
-                camera_of=CameraOf("alert", self._camera_of, _unknown),
-            ),
-            Route(
-                "GET",
-                RULES,
-                "read",
-                self._show_rules,
-                "Get the rules in force.",
-                (Answer(200, "The rules.", RulesView),),
-                scope="filtered",
-            ),
+            Route("GET", PATH, "read", self._list, AlertList, query=QUERY, scope="filtered"),
+            Route("GET", PATH + "/{alert}/picture", "read", self._picture, JPEG, query=OVERLAY, camera_of=of_alert),
+            Route("POST", PATH + "/{alert}/acknowledge", "review", self._acknowledge, ListedAlert, camera_of=of_alert),
+            Route("GET", RULES, "read", self._show_rules, RulesView, scope="filtered"),
         ]
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
+        """List alerts: the open ones, then the latest that were cleared."""
         query, sees = read_query(request, QUERY), request[CALLER].sees
-        limit = query["limit"] or DEFAULT_LIMIT
-        alerts = self._book.entries(query["camera"], only_open=query["state"] == "open", limit=limit, sees=sees)
+        only_open, limit = query["state"] == "open", query["limit"]
+        alerts = self._book.entries(query["camera"], only_open=only_open, limit=limit, sees=sees)
         count = sum(count for (camera, _), count in self._book.open().items() if sees(camera))
-        return _json(AlertList(open=count, alerts=await self._listed(alerts)))
+        return json_response(AlertList(open=count, alerts=await self._listed(alerts)))
 
     async def _picture(self, request: web.Request) -> web.Response:
+        """Get the picture of the frame that began an alert."""
         name = request.match_info["alert"]
-        return await incident_picture.picture_answer(request, self._reading, self._pictures, name, "no-such-alert")
+        return await picture_answer(request, self._reading, self._pictures, name, "no-such-alert")
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
+        """Acknowledge an alert, which publishes it again. Repeating a request changes nothing."""
         alert = self._book.acknowledge(request.match_info["alert"])
         if alert is None:
             raise _unknown()
         (listed,) = await self._listed([alert])
-        return _json(listed)
+        return json_response(listed)
 
     async def _show_rules(self, request: web.Request) -> web.Response:
-        return _json(seen_rules(self._rules.view(), request[CALLER].cameras))
+        """Get the rules in force."""
+        return json_response(seen_rules(self._rules.view(), request[CALLER].cameras))
 
     async def _camera_of(self, name: str) -> str | None:
         return self._book.camera_of(name)
@@ -165,7 +126,3 @@ def seen_rules(view: RulesView, cameras: frozenset[str] | None) -> RulesView:
 
 def _unknown() -> Problem:
     return Problem(404, "no-such-alert", f"unknown alert, or it is no longer listed: see GET {PATH}")
-
-
-def _json(answer: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")

@@ -6,22 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
+from stream.http.server.bodies import json_response
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
-from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
-from stream.http.server.routes import Answer, CameraOf, Parameter, Route
+from stream.http.server.routes import CAMERA_ID_SCHEMA, Answer, CameraOf, Parameter, Route, limit_of, read_query
 from stream.http.server.streaming import FileAnswer
 from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.clips import NAME, Clip, ClipList
 from stream.recording.library import RESULTS, VIDEO, ClipLibrary
 
 PATH = "/api/v1/clips"
-
-MAX_LIMIT = 200
-DEFAULT_LIMIT = 50
 
 NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 QUERY = (
@@ -34,11 +30,7 @@ QUERY = (
         "Only clips older than the one of this name, for example the last one of the previous page.",
         NAME_SCHEMA,
     ),
-    Parameter(
-        "limit",
-        f"Maximum number of clips; {DEFAULT_LIMIT} by default.",
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
-    ),
+    limit_of("clips", 50, 200),
 )
 
 
@@ -52,56 +44,21 @@ class ClipsApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        of_clip = CameraOf("clip", self._camera_of, _unknown)
+        one, of_clip = PATH + "/{clip}", CameraOf("clip", self._camera_of, _unknown)
+        video = Answer(200, "MP4.", None, "video/mp4"), Answer(206, "A range of the video.", None, "video/mp4")
+        results = (Answer(200, "JSON lines.", None, "application/x-ndjson"),)
         return [
-            Route(
-                "GET",
-                PATH,
-                "read",
-                self._list,
-                "List clips of events, newest first.",
-                (Answer(200, "The clips.", ClipList),),
-                query=QUERY,
-                scope="filtered",
-            ),
-            Route(
-                "GET",
-                PATH + "/{clip}",
-                "read",
-                self._video,
-                "Get a clip's video. Range requests are supported.",
-                (Answer(200, "MP4.", None, "video/mp4"), Answer(206, "A range of the video.", None, "video/mp4")),
-                long_lived=True,
-                scope="camera",
-                camera_of=of_clip,
-            ),
-            Route(
-                "GET",
-                PATH + "/{clip}/metadata",
-                "read",
-                self._metadata,
-                "Get a clip's description, as in the list.",
-                (Answer(200, "The clip.", Clip),),
-                scope="camera",
-                camera_of=of_clip,
-            ),
-            Route(
-                "GET",
-                PATH + "/{clip}/results",
-                "read",
-                self._results,
-                "Get the results of a clip's frames, one per line, as published.",
-                (Answer(200, "JSON lines.", None, "application/x-ndjson"),),
-                long_lived=True,
-                scope="camera",
-                camera_of=of_clip,
-            ),
+            Route("GET", PATH, "read", self._list, ClipList, query=QUERY, scope="filtered"),
+            Route("GET", one, "read", self._video, video, long_lived=True, camera_of=of_clip),
+            Route("GET", one + "/metadata", "read", self._metadata, Clip, camera_of=of_clip),
+            Route("GET", one + "/results", "read", self._results, results, long_lived=True, camera_of=of_clip),
         ]
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
+        """List clips of events, newest first."""
         query = read_query(request, QUERY)
-        before, limit = query["before"], query["limit"] or DEFAULT_LIMIT
+        before, limit = query["before"], query["limit"]
         library, sees = self._library, request[CALLER].sees
         found: list[Clip] = []
         for clip in library.clips() if library is not None else []:
@@ -116,9 +73,10 @@ class ClipsApi:
             budget=library.budget if library is not None else 0,
             clips=found,
         )
-        return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+        return json_response(answer)
 
     async def _video(self, request: web.Request) -> web.StreamResponse:
+        """Get a clip's video. Range requests are supported."""
         # A browser that opens the video directly wraps it in a page, which must be allowed to load it.
         path = self._file(request, VIDEO)
         clip = self._library.clip(request.match_info["clip"]) if self._library is not None else None
@@ -130,12 +88,14 @@ class ClipsApi:
         return response
 
     async def _metadata(self, request: web.Request) -> web.Response:
+        """Get a clip's description, as in the list."""
         clip = None if self._library is None else self._library.clip(request.match_info["clip"])
         if clip is None:
             raise _unknown()
-        return web.Response(body=msgspec.json.encode(clip), content_type="application/json")
+        return json_response(clip)
 
     async def _results(self, request: web.Request) -> web.StreamResponse:
+        """Get the results of a clip's frames, one per line, as published."""
         response = FileAnswer(self._file(request, RESULTS), headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         return response

@@ -19,8 +19,7 @@ from aiohttp import web
 from stream.http.server.auth import Caller
 from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.problems import Problem
-from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
-from stream.http.server.routes import Parameter
+from stream.http.server.routes import CAMERA_ID_SCHEMA, Parameter, read_query
 from stream.http.server.streaming import bound_buffers, disconnect, is_gone, write
 from stream.messaging.publisher import MessageListener
 from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status

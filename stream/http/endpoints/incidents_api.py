@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, get_args
 
-import msgspec
 from aiohttp import web
 
-from stream.http.endpoints import incident_picture
+from stream.http.server.bodies import json_response
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
 from stream.http.server.request_threads import RequestThreads
-from stream.http.server.routes import Answer, CameraOf, Parameter, Route
-from stream.incidents.incident import Incident, IncidentList, IncidentQuery, Kind, Timeline, Verdict
+from stream.http.server.routes import CAMERA_ID_SCHEMA, Answer, CameraOf, Parameter, Route, limit_of, read_query
+from stream.incidents.incident import Incident, IncidentList, IncidentQuery, Kind, Missing, Timeline, Verdict
+from stream.incidents.overlay_picture import with_overlay
 from stream.incidents.pictures import FramePictures
 from stream.incidents.store import IncidentStore, StoreUnavailableError
 from stream.results import Frame
 
 PATH = "/api/v1/incidents"
-MAX_LIMIT = 200
-DEFAULT_LIMIT = 50
-MAX_BUCKETS = 500
-DEFAULT_BUCKETS = 96
 LONGEST_TEXT = 200
 UNKNOWN = "no-such-incident"
 LATEST_US = 2**53
@@ -52,19 +47,19 @@ PAGING = (
         "Only what follows in the list: `before` of the previous page.",
         {"type": "string", "pattern": f"^[0-9]{{1,16}}:.{{1,{LONGEST_TEXT}}}$"},
     ),
+    limit_of("incidents", 50, 200),
+)
+BUCKETS = Parameter(
+    "buckets", "Number of parts, at most.", {"type": "integer", "minimum": 1, "maximum": 500, "default": 96}
+)
+OVERLAY = (
     Parameter(
-        "limit",
-        f"Maximum number of incidents; {DEFAULT_LIMIT} by default.",
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+        "overlay",
+        "Whether people, parts and actions are drawn over the picture.",
+        {"type": "boolean", "default": False},
     ),
 )
-BUCKETS = (
-    Parameter(
-        "buckets",
-        f"Number of parts, at most; {DEFAULT_BUCKETS} by default.",
-        {"type": "integer", "minimum": 1, "maximum": MAX_BUCKETS},
-    ),
-)
+JPEG = (Answer(200, "JPEG.", None, "image/jpeg"),)
 
 Found = TypeVar("Found")
 
@@ -82,76 +77,32 @@ class IncidentsApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        of_incident = CameraOf("incident", self._camera_of, lambda: incident_picture.missing("unknown", UNKNOWN))
+        one, camera_of = PATH + "/{incident}", of_incident(self._store, self._reading)
+        listed, counted = (*FILTERS, *PAGING), (*FILTERS, BUCKETS)
         return [
-            Route(
-                "GET",
-                PATH,
-                "read",
-                self._list,
-                "List kept alerts and events, the latest first.",
-                (Answer(200, "The incidents.", IncidentList),),
-                query=(*FILTERS, *PAGING),
-                scope="filtered",
-            ),
-            Route(
-                "GET",
-                PATH + "/timeline",
-                "read",
-                self._timeline,
-                "Count kept alerts and events by time. `from` and `to` are required.",
-                (Answer(200, "The counts.", Timeline),),
-                query=(*FILTERS, *BUCKETS),
-                scope="filtered",
-            ),
-            Route(
-                "GET",
-                PATH + "/{incident}",
-                "read",
-                self._show,
-                "Get a kept alert or event.",
-                (Answer(200, "The incident.", Incident),),
-                scope="camera",
-                camera_of=of_incident,
-            ),
-            Route(
-                "GET",
-                PATH + "/{incident}/picture",
-                "read",
-                self._picture,
-                "Get the picture of the frame that began an alert or event.",
-                (Answer(200, "JPEG.", None, "image/jpeg"),),
-                query=incident_picture.QUERY,
-                scope="camera",
-                camera_of=of_incident,
-            ),
-            Route(
-                "GET",
-                PATH + "/{incident}/result",
-                "read",
-                self._result,
-                "Get the result of the frame that began an alert or event, as published.",
-                (Answer(200, "The result.", Frame),),
-                scope="camera",
-                camera_of=of_incident,
-            ),
+            Route("GET", PATH, "read", self._list, IncidentList, query=listed, scope="filtered"),
+            Route("GET", PATH + "/timeline", "read", self._timeline, Timeline, query=counted, scope="filtered"),
+            Route("GET", one, "read", self._show, Incident, camera_of=camera_of),
+            Route("GET", one + "/picture", "read", self._picture, JPEG, query=OVERLAY, camera_of=camera_of),
+            Route("GET", one + "/result", "read", self._result, Frame, camera_of=camera_of),
         ]
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _list(self, request: web.Request) -> web.Response:
+        """List kept alerts and events, the latest first."""
         query = _query(request, read_query(request, (*FILTERS, *PAGING)))
         store = self._store
         if store is None:
-            return _json(IncidentList("off", "incidents.directory is not set", 0, 0, [], None))
+            return json_response(IncidentList("off", "incidents.directory is not set", 0, 0, [], None))
         try:
             found = await self._reading.run(store.find, query)
         except StoreUnavailableError as error:
             if store.condition.state != "unwritable":
-                raise incident_picture.unavailable(error) from None
+                raise unavailable(error) from None
             found = []
         last = found[-1] if len(found) == query.limit else None
         condition = store.condition
-        return _json(
+        return json_response(
             IncidentList(
                 condition.state,
                 condition.message,
@@ -163,38 +114,39 @@ class IncidentsApi:
         )
 
     async def _timeline(self, request: web.Request) -> web.Response:
-        given = read_query(request, (*FILTERS, *BUCKETS))
+        """Count kept alerts and events by time. `from` and `to` are required."""
+        given = read_query(request, (*FILTERS, BUCKETS))
         query = _query(request, given)
         if query.from_us is None or query.to_us is None or query.from_us >= query.to_us:
             raise invalid([("from", "give from and to, the later one as to")])
-        buckets = given["buckets"] or DEFAULT_BUCKETS
-        return _json(Timeline([] if self._store is None else await self._read(self._store.timeline, query, buckets)))
+        store, buckets = self._store, given["buckets"]
+        return json_response(Timeline([] if store is None else await self._read(store.timeline, query, buckets)))
 
     async def _show(self, request: web.Request) -> web.Response:
-        return _json(await self._incident(request))
+        """Get a kept alert or event."""
+        return json_response(await self._incident(request))
 
     async def _picture(self, request: web.Request) -> web.Response:
+        """Get the picture of the frame that began an alert or event."""
         name = request.match_info["incident"]
-        return await incident_picture.picture_answer(request, self._reading, self._pictures, name, UNKNOWN)
+        return await picture_answer(request, self._reading, self._pictures, name, UNKNOWN)
 
     async def _result(self, request: web.Request) -> web.Response:
+        """Get the result of the frame that began an alert or event, as published."""
         name = request.match_info["incident"]
         found = await self._read(self._pictures.picture, name)
         if isinstance(found, str):
-            raise incident_picture.missing(found, UNKNOWN)
+            raise missing(found, UNKNOWN)
         if found.result is None:
             raise Problem(410, "no-longer-kept", "the result was lost when the engine crashed")
-        return _json(found.result)
-
-    async def _camera_of(self, name: str) -> str | None:
-        return await camera_of(self._store, self._reading, name)
+        return json_response(found.result)
 
     async def _incident(self, request: web.Request) -> Incident:
         store, name = self._store, request.match_info["incident"]
         found = None if store is None else await self._read(store.get, name)
         if found is None:
             deleted = store is not None and await self._read(store.was_deleted, name)
-            raise incident_picture.missing("gone" if deleted else "unknown", UNKNOWN)
+            raise missing("gone" if deleted else "unknown", UNKNOWN)
         return found
 
     async def _read(self, function: Callable[..., Found], *arguments: Any) -> Found:
@@ -202,23 +154,20 @@ class IncidentsApi:
         try:
             return await self._reading.run(function, *arguments)
         except StoreUnavailableError as error:
-            raise incident_picture.unavailable(error) from None
+            raise unavailable(error) from None
 
 
-async def camera_of(store: IncidentStore | None, reading: RequestThreads, name: str) -> str | None:
-    """Return the camera of an incident; None if it is unknown or cannot be read now.
+def of_incident(store: IncidentStore | None, reading: RequestThreads) -> CameraOf:
+    """Return how to find an incident's camera: not at all if it cannot be read now, or if too many requests wait."""
 
-    Raises `Problem` if too many requests wait.
-    """
-    try:
-        found = None if store is None else await reading.run(store.get, name)
-    except StoreUnavailableError:
-        return None
-    return None if found is None else found.camera
+    async def camera(name: str) -> str | None:
+        try:
+            found = None if store is None else await reading.run(store.get, name)
+        except StoreUnavailableError:
+            return None
+        return None if found is None else found.camera
 
-
-def _json(answer: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+    return CameraOf("incident", camera, lambda: missing("unknown", UNKNOWN))
 
 
 def _query(request: web.Request, query: Mapping[str, Any]) -> IncidentQuery:
@@ -233,7 +182,7 @@ def _query(request: web.Request, query: Mapping[str, Any]) -> IncidentQuery:
         from_us=query["from"],
         to_us=query["to"],
         before=(int(before_us), before_id) if before_id else None,
-        limit=query.get("limit") or DEFAULT_LIMIT,
+        limit=query.get("limit", 1),
     )
 
 
@@ -242,3 +191,44 @@ def _seen(wanted: list[str], visible: frozenset[str] | None) -> tuple[str, ...] 
     if visible is None:
         return tuple(dict.fromkeys(wanted)) or None
     return tuple(sorted(visible & set(wanted) if wanted else visible))
+
+
+async def picture_answer(
+    request: web.Request, reading: RequestThreads, pictures: FramePictures, name: str, unknown: str
+) -> web.Response:
+    """Return the JPEG of an incident, which is read in the threads `reading`.
+
+    `unknown`: the problem's code if there is no such incident. Raises `Problem`.
+    """
+    overlay = read_query(request, OVERLAY)["overlay"]
+    try:
+        found = await reading.run(pictures.picture, name)
+    except StoreUnavailableError as error:
+        raise unavailable(error) from None
+    if isinstance(found, str):
+        raise missing(found, unknown)
+    jpeg = found.jpeg
+    if overlay:
+        try:
+            jpeg = await reading.run(with_overlay, found)
+        except (OSError, ValueError) as error:
+            raise Problem(410, "no-longer-kept", f"the picture cannot be drawn on: {error}") from None
+    return web.Response(body=jpeg, content_type="image/jpeg", headers={"Cache-Control": "private, no-cache"})
+
+
+def unavailable(error: StoreUnavailableError) -> Problem:
+    """Return the problem that kept alerts and events cannot be read."""
+    return Problem(503, "not-now", f"kept alerts and events cannot be read now: {error}; see GET /api/v1/incidents")
+
+
+def missing(why: Missing, unknown: str) -> Problem:
+    """Return the problem that there is no picture. `unknown`: its code if there is no such incident."""
+    if why == "waiting":
+        return Problem(425, "not-ready", "the picture is being encoded", headers={"Retry-After": "1"})
+    if why == "gone":
+        return Problem(410, "no-longer-kept", "it was deleted: see incidents.budget and incidents.keep_days")
+    if why == "private":
+        return Problem(403, "private", "it was taken when less of the camera was hidden than now")
+    if why == "none":
+        return Problem(404, "no-picture", "no picture was taken: too many began at once, or the disk was full")
+    return Problem(404, unknown, "unknown, or no longer kept")

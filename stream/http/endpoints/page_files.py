@@ -52,7 +52,8 @@ def file_routes(folder: Traversable, root: str, others: str) -> list[Route]:
 def _route(path: str, body: bytes, content_type: str) -> Route:
     summary = {"/": "The live page.", f"/{REVIEW}": "The review page."}.get(path, "A file of a page.")
     answers = (Answer(200, "The file.", None, content_type),)
-    return Route("GET", path, "open", _handler(body, content_type), summary, answers, limited=False, scope="none")
+    handler = _handler(body, content_type)
+    return Route("GET", path, "open", handler, answers, summary, limited=False, scope="none")
 
 
 def _handler(body: bytes, content_type: str) -> Handler:

@@ -17,8 +17,7 @@ from stream.cameras.changes import no_such_camera
 from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
-from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
-from stream.http.server.routes import Answer, Parameter, Route
+from stream.http.server.routes import CAMERA_ID_SCHEMA, Answer, Parameter, Route, read_query
 from stream.http.server.streaming import bound_buffers, disconnect, is_gone, write
 from stream.live.live_pictures import LivePicture, LivePictures
 from stream.pictures.jpeg import WIDTHS
@@ -79,31 +78,14 @@ class PictureStreams:
         """Return the routes."""
         answer = (Answer(200, "One JPEG per part. Headers give its epoch and frame.", None, CONTENT_TYPE),)
         return [
+            Route("GET", ONE, "view", self._one, answer, query=SIZE, long_lived=True),
             Route(
-                "GET",
-                ONE,
-                "view",
-                self._one,
-                "Stream live pictures of a camera.",
-                answer,
-                query=SIZE,
-                long_lived=True,
-                scope="camera",
-            ),
-            Route(
-                "GET",
-                SEVERAL,
-                "view",
-                self._several,
-                "Stream live pictures of several cameras. The header `X-Camera` names each part's camera.",
-                answer,
-                query=SEVERAL_QUERY,
-                long_lived=True,
-                scope="filtered",
+                "GET", SEVERAL, "view", self._several, answer, query=SEVERAL_QUERY, long_lived=True, scope="filtered"
             ),
         ]
 
     async def _one(self, request: web.Request) -> web.StreamResponse:
+        """Stream live pictures of a camera."""
         camera = request.match_info["camera"]
         query = read_query(request, SIZE)
         if camera not in self._cameras:
@@ -111,6 +93,7 @@ class PictureStreams:
         return await self._follow(request, [camera], query["width"], query["max_fps"], lambda: camera in self._cameras)
 
     async def _several(self, request: web.Request) -> web.StreamResponse:
+        """Stream live pictures of several cameras. The header `X-Camera` names each part's camera."""
         query = read_query(request, SEVERAL_QUERY)
         seen = [camera for camera in query["camera"] if request[CALLER].sees(camera)]
         return await self._follow(request, seen, query["width"], query["max_fps"], lambda: True)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
 
 from stages.verdicts.verdict_file import ID, LONGEST_NAME, NEW_ACTION
-from stream.http.endpoints import incident_picture
 from stream.http.endpoints.incidents_api import PATH as INCIDENTS
-from stream.http.endpoints.incidents_api import UNKNOWN, camera_of
-from stream.http.server.bodies import json_object
+from stream.http.endpoints.incidents_api import UNKNOWN, missing, of_incident
+from stream.http.server.bodies import json_model, json_response
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.request_threads import RequestThreads
-from stream.http.server.routes import Answer, CameraOf, Route
+from stream.http.server.routes import Route
 from stream.incidents.incident import Verdict
 from stream.incidents.verdicts.verdict_desk import Outcome, Said, VerdictDesk, VerdictsUnwritableError
 from stream.results import Count, about
@@ -24,54 +24,37 @@ from stream.results import Count, about
 PATH = "/api/v1/verdicts"
 ACTIONS = "/api/v1/actions"
 MOST_IDS = 500
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-_VERDICT: dict[str, Any] = {
-    "verdict": {
-        "type": "string",
-        "enum": list(VERDICTS),
-        "description": "`right`: the action is right. `wrong`: it is not, whatever it is. `really`: it is `truth`. "
-        "`skip`: it cannot be told.",
-    },
-    "truth": {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": LONGEST_NAME,
-        "description": f"The true action; for `really` only. An action of the model, a written one, or a new name that "
+
+class SaidOfIncident(BaseModel):
+    """A verdict."""
+
+    model_config = ConfigDict(extra="forbid")
+    verdict: Verdict = Field(
+        description="`right`: the action is right. `wrong`: it is not, whatever it is. `really`: it is `truth`. "
+        "`skip`: it cannot be told."
+    )
+    truth: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_NAME,
+        description="The true action; for `really` only. An action of the model, a written one, or a new name that "
         f"matches {NEW_ACTION.pattern}.",
-    },
-}
-BODY: dict[str, Any] = {
-    "title": "SaidOfIncident",
-    "description": "A verdict.",
-    "type": "object",
-    "properties": _VERDICT,
-    "required": ["verdict"],
-    "additionalProperties": False,
-}
-SEVERAL: dict[str, Any] = {
-    "title": "SaidOfIncidents",
-    "description": "A verdict on several alerts and events.",
-    "type": "object",
-    "properties": {
-        "ids": {
-            "type": "array",
-            "items": {"type": "string", "pattern": f"^{ID.pattern}$"},
-            "minItems": 1,
-            "maxItems": MOST_IDS,
-            "description": "The ids of the alerts and events.",
-        },
-        **_VERDICT,
-        "verdict": {
-            **_VERDICT["verdict"],
-            "type": ["string", "null"],
-            "enum": [*VERDICTS, None],
-            "description": _VERDICT["verdict"]["description"] + " Null takes verdicts back.",
-        },
-    },
-    "required": ["ids", "verdict"],
-    "additionalProperties": False,
-}
+    )
+
+
+class SaidOfIncidents(BaseModel):
+    """A verdict on several alerts and events."""
+
+    model_config = ConfigDict(extra="forbid")
+    ids: list[Annotated[str, Field(pattern=f"^{ID.pattern}$")]] = Field(
+        min_length=1, max_length=MOST_IDS, description="The ids of the alerts and events."
+    )
+    verdict: Verdict | None = Field(description="As for one; null takes verdicts back.")
+    truth: str | None = Field(None, min_length=1, max_length=LONGEST_NAME, description="As for one.")
+
+
+GivenVerdict = TypeVar("GivenVerdict", SaidOfIncident, SaidOfIncidents)
 
 
 class Outcomes(msgspec.Struct, frozen=True):
@@ -122,95 +105,52 @@ class ReviewApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        of_incident = CameraOf("incident", self._camera_of, lambda: incident_picture.missing("unknown", UNKNOWN))
+        one, camera_of = INCIDENTS + "/{incident}/verdict", of_incident(self._desk and self._desk.store, self._reading)
         return [
-            Route(
-                "PUT",
-                INCIDENTS + "/{incident}/verdict",
-                "review",
-                self._put,
-                "Say what an alert or event really was. Repeating a request changes nothing.",
-                (Answer(200, "What became of it.", Outcome),),
-                body=BODY,
-                scope="camera",
-                camera_of=of_incident,
-            ),
-            Route(
-                "DELETE",
-                INCIDENTS + "/{incident}/verdict",
-                "review",
-                self._delete,
-                "Take back the verdict on an alert or event.",
-                (Answer(200, "What became of it.", Outcome),),
-                scope="camera",
-                camera_of=of_incident,
-            ),
-            Route(
-                "POST",
-                PATH,
-                "review",
-                self._post,
-                "Say what several alerts and events really were. Repeating a request changes nothing.",
-                (Answer(200, "What became of each.", Outcomes),),
-                body=SEVERAL,
-                scope="filtered",
-            ),
-            Route(
-                "GET",
-                PATH,
-                "read",
-                self._state,
-                "Get the state of the folder of verdicts.",
-                (Answer(200, "The state.", VerdictsState),),
-                scope="whole",
-            ),
-            Route(
-                "GET",
-                ACTIONS,
-                "read",
-                self._list_actions,
-                "List the actions of the model and of the rules file.",
-                (Answer(200, "The actions.", ActionList),),
-                scope="none",
-            ),
+            Route("PUT", one, "review", self._put, Outcome, body=SaidOfIncident, camera_of=camera_of),
+            Route("DELETE", one, "review", self._delete, Outcome, camera_of=camera_of),
+            Route("POST", PATH, "review", self._post, Outcomes, body=SaidOfIncidents, scope="filtered"),
+            Route("GET", PATH, "read", self._state, VerdictsState, scope="whole"),
+            Route("GET", ACTIONS, "read", self._list_actions, ActionList, scope="none"),
         ]
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _put(self, request: web.Request) -> web.Response:
-        body = await json_object(request)
-        verdict, truth = self._verdict(body, (), null=False)
-        return _json(await self._say_one(request, verdict, truth))
+        """Say what an alert or event really was. Repeating a request changes nothing."""
+        said = self._checked(await json_model(request, SaidOfIncident))
+        return json_response(await self._say_one(request, said.verdict, said.truth))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        return _json(await self._say_one(request, None, None))
+        """Take back the verdict on an alert or event."""
+        return json_response(await self._say_one(request, None, None))
 
     async def _post(self, request: web.Request) -> web.Response:
-        body = await json_object(request)
-        given = body.get("ids")
-        ids = cast(list[Any], given) if isinstance(given, list) else []
-        wrong = not 0 < len(ids) <= MOST_IDS or not all(isinstance(one, str) and ID.fullmatch(one) for one in ids)
-        errors = [("ids", f"must be a list of 1 to {MOST_IDS} ids of alerts and events")] if wrong else []
-        verdict, truth = self._verdict(body, errors, null=True)
-        return _json(Outcomes(await self._say(request, ids, verdict, truth)))
+        """Say what several alerts and events really were. Repeating a request changes nothing."""
+        said = self._checked(await json_model(request, SaidOfIncidents))
+        return json_response(Outcomes(await self._say(request, said.ids, said.verdict, said.truth)))
 
     async def _state(self, request: web.Request) -> web.Response:
+        """Get the state of the folder of verdicts."""
         if self._desk is None:
-            return _json(VerdictsState("off", "incidents.directory is not set", 0, 0, []))
+            return json_response(VerdictsState("off", "incidents.directory is not set", 0, 0, []))
         folder = self._desk.folder
         damaged = list(folder.damaged)
         if folder.counts is not None:
-            return _json(VerdictsState("ready", "", *folder.counts, damaged))
+            return json_response(VerdictsState("ready", "", *folder.counts, damaged))
         self._desk.read_folder()
-        return _json(VerdictsState("unwritable" if folder.message else "reading", folder.message, 0, 0, damaged))
+        return json_response(
+            VerdictsState("unwritable" if folder.message else "reading", folder.message, 0, 0, damaged)
+        )
 
     async def _list_actions(self, request: web.Request) -> web.Response:
-        return _json(ActionList(list(self._actions())))
+        """List the actions of the model and of the rules file."""
+        return json_response(ActionList(list(self._actions())))
 
     # -- helpers ------------------------------------------------------------------------------------------------
     async def _say_one(self, request: web.Request, verdict: Verdict | None, truth: str | None) -> Outcome:
         (outcome,) = await self._say(request, [request.match_info["incident"]], verdict, truth)
         if outcome.incident is None:
-            raise incident_picture.missing("unknown", UNKNOWN)
+            raise missing("unknown", UNKNOWN)
         return outcome
 
     async def _say(
@@ -225,29 +165,11 @@ class ReviewApi:
             saved = f"; {len(error.done)} of {len(ids)} were saved" if len(ids) > 1 else ""
             raise Problem(507, "verdict-not-kept", f"{error}{saved}: the others keep the verdict they had") from None
 
-    def _verdict(
-        self, body: dict[str, object], errors: Sequence[tuple[str, str]], *, null: bool
-    ) -> tuple[Verdict | None, str | None]:
-        """Return a request's verdict and truth. Raises `Problem` if they are invalid, or with these further errors."""
-        errors = list(errors)
-        known = ("ids", "verdict", "truth") if null else ("verdict", "truth")
-        errors += [(name, "unknown field") for name in sorted(body.keys() - set(known))]
-        verdict, truth = body.get("verdict", ""), body.get("truth")
-        if verdict not in VERDICTS and not (null and verdict is None):
-            errors.append(("verdict", f"must be one of {', '.join(VERDICTS)}{', or null' if null else ''}"))
-        if (truth is None) is (verdict == "really"):
-            errors.append(("truth", "give the true action with `really`, and only with it"))
-        elif truth is not None and not (
-            isinstance(truth, str) and (truth in self._actions() or NEW_ACTION.fullmatch(truth))
-        ):
-            errors.append(("truth", f"must be a known action (see GET {ACTIONS}) or match {NEW_ACTION.pattern}"))
-        if errors:
-            raise invalid(errors)
-        return cast(Verdict | None, verdict), cast(str | None, truth)
-
-    async def _camera_of(self, name: str) -> str | None:
-        return await camera_of(None if self._desk is None else self._desk.store, self._reading, name)
-
-
-def _json(answer: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
+    def _checked(self, said: GivenVerdict) -> GivenVerdict:
+        """Return what was said if its truth fits. Raises `Problem`."""
+        truth = said.truth
+        if (truth is None) is (said.verdict == "really"):
+            raise invalid([("truth", "give the true action with `really`, and only with it")])
+        if truth is not None and truth not in self._actions() and not NEW_ACTION.fullmatch(truth):
+            raise invalid([("truth", f"must be a known action (see GET {ACTIONS}) or match {NEW_ACTION.pattern}")])
+        return said

@@ -50,34 +50,19 @@ class SessionApi:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        role_answer = (Answer(200, "The role.", SessionView),)
+        ended = (Answer(204, "The session has ended."),)
         return [
-            Route("GET", PATH, "view", self._show, "Get the caller's role.", role_answer, scope="none"),
-            Route(
-                "POST",
-                PATH,
-                "open",
-                self._begin,
-                "Exchange a token for a session cookie.",
-                role_answer,
-                body=Login,
-                scope="none",
-            ),
-            Route(
-                "DELETE",
-                PATH,
-                "open",
-                self._end,
-                "End the session.",
-                (Answer(204, "The session has ended."),),
-                scope="none",
-            ),
+            Route("GET", PATH, "view", self._show, SessionView, scope="none"),
+            Route("POST", PATH, "open", self._begin, SessionView, body=Login, scope="none"),
+            Route("DELETE", PATH, "open", self._end, ended, scope="none"),
         ]
 
     async def _show(self, request: web.Request) -> web.Response:
+        """Get the caller's role."""
         return web.json_response(_view(request[CALLER]))
 
     async def _begin(self, request: web.Request) -> web.Response:
+        """Exchange a token for a session cookie."""
         body = await json_object(request)
         token = body.get("token")
         if set(body) != {"token"} or not isinstance(token, str) or not token:
@@ -107,6 +92,7 @@ class SessionApi:
         return response
 
     async def _end(self, request: web.Request) -> web.Response:
+        """End the session."""
         cookie = self._access.cookie
         self._access.sessions.end(request.cookies.get(cookie, ""))
         response = web.Response(status=204)

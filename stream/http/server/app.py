@@ -183,38 +183,24 @@ class HttpServer:
 
     # -- responses ----------------------------------------------------------------------------------------------
     def _own_routes(self) -> list[Route]:
-        health = (Answer(200, "The probe succeeds.", _VERDICT),)
+        metrics = (Answer(200, "The metrics.", None, "text/plain"),)
         return [
-            Route("GET", "/healthz", "open", self._health, "Liveness probe.", health, limited=False, scope="none"),
-            Route("GET", "/readyz", "open", self._readiness, "Readiness probe.", health, limited=False, scope="none"),
-            Route(
-                "GET",
-                "/metrics",
-                "read",
-                self._metrics_page,
-                "Prometheus metrics.",
-                (Answer(200, "The metrics.", None, "text/plain"),),
-                limited=False,
-                scope="whole",
-            ),
-            Route(
-                "GET",
-                openapi.PATH,
-                "read",
-                self._openapi,
-                "This document.",
-                (Answer(200, "OpenAPI 3.1.", {"title": "OpenApi", "type": "object"}),),
-                scope="none",
-            ),
+            Route("GET", "/healthz", "open", self._health, _VERDICT, limited=False, scope="none"),
+            Route("GET", "/readyz", "open", self._readiness, _VERDICT, limited=False, scope="none"),
+            Route("GET", "/metrics", "read", self._metrics_page, metrics, limited=False, scope="whole"),
+            Route("GET", openapi.PATH, "read", self._openapi, {"title": "OpenApi", "type": "object"}, scope="none"),
         ]
 
     async def _health(self, request: web.Request) -> web.Response:
+        """Liveness probe."""
         return _verdict("alive", self._alive(), privacy=dict(self._privacy()))
 
     async def _readiness(self, request: web.Request) -> web.Response:
+        """Readiness probe."""
         return _verdict("ready", self._ready())
 
     async def _metrics_page(self, request: web.Request) -> web.Response:
+        """Prometheus metrics."""
         if self._rendering is None:
             return web.Response(status=503, text="the engine is stopping\n")
         accept = request.headers.get("Accept", "")
@@ -228,6 +214,7 @@ class HttpServer:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _openapi(self, request: web.Request) -> web.Response:
+        """This document."""
         if self._rendering is None:
             return web.Response(status=503, text="the server is stopping\n")
         loop = asyncio.get_running_loop()
@@ -245,6 +232,7 @@ class HttpServer:
 
 _VERDICT = {
     "title": "Verdict",
+    "description": "The probe succeeds.",
     "type": "object",
     "properties": {
         "reasons": {"type": "array", "items": {"type": "string"}},

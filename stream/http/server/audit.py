@@ -102,7 +102,7 @@ def known_fields(names: Iterable[str], body: Schema | None) -> list[str]:
     if isinstance(body, dict):
         known = body.get("properties", {})
     elif body is not None:
-        known = getattr(body, "model_fields", None) or getattr(body, "__struct_fields__", ())
+        known = getattr(body, "model_fields", ())
     return sorted({name if name in known else UNKNOWN_FIELD for name in names})
 
 

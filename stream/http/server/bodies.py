@@ -1,13 +1,17 @@
-"""Request bodies: bounded, and parsed as JSON."""
+"""Bodies: of requests, bounded and parsed as JSON; of responses, as JSON."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TypeVar, cast
 
 import msgspec
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
 
-from stream.http.server.problems import Problem
+from stages.settings_file import plain_message
+from stream.http.server.problems import Problem, invalid
+
+Model = TypeVar("Model", bound=BaseModel)
 
 FIELDS = web.RequestKey("FIELDS", list)
 """The names of the fields of the request's body, once `json_object` has read it."""
@@ -56,3 +60,19 @@ async def json_object(request: web.Request, limit: int = MAX_JSON_BYTES) -> dict
         raise Problem(400, "not-json", "the body must be a JSON object")
     request[FIELDS] = list(cast(dict[str, object], decoded))
     return cast(dict[str, object], decoded)
+
+
+async def json_model(request: web.Request, model: type[Model]) -> Model:
+    """Read the body as this model. Raises `Problem` as `json_object` does, and 422 naming each wrong field."""
+    try:
+        return model.model_validate(await json_object(request))
+    except ValidationError as error:
+        raise invalid([(".".join(map(str, one["loc"])), plain_message(one)) for one in error.errors()]) from None
+
+
+def json_response(
+    body: BaseModel | msgspec.Struct, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    """Return a response with this body as JSON."""
+    text = body.model_dump_json().encode() if isinstance(body, BaseModel) else msgspec.json.encode(body)
+    return web.Response(body=text, status=status, content_type="application/json", headers=headers)

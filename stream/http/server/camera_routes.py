@@ -13,11 +13,10 @@ from pydantic import BaseModel
 from stream.cameras import changes
 from stream.cameras.changes import Settings, no_such_camera
 from stream.http.server import openapi
-from stream.http.server.bodies import json_object
+from stream.http.server.bodies import json_object, json_response
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
-from stream.http.server.queries import CAMERA_ID_SCHEMA, read_query
-from stream.http.server.routes import Answer, Parameter, Route
+from stream.http.server.routes import CAMERA_ID_SCHEMA, Answer, Parameter, Route, read_query
 from stream.settings.engine import CameraConfig
 
 T = TypeVar("T")
@@ -63,48 +62,14 @@ class CameraRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        one = (Answer(200, "The camera.", self.one),)
+        created = Answer(200, "The camera.", self.one), Answer(201, "The camera was created.", self.one)
+        deleted = Answer(204, "The camera was deleted, or did not exist.")
         return [
-            Route(
-                "GET",
-                PATH,
-                "read",
-                self._list,
-                "List the cameras.",
-                (Answer(200, "The cameras.", self.several),),
-                scope="filtered",
-            ),
-            Route("GET", ONE, "view", self._get, "Get a camera.", one, scope="camera"),
-            Route(
-                "PUT",
-                ONE,
-                "control",
-                self._put,
-                "Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing.",
-                (*one, Answer(201, "The camera was created.", self.one)),
-                body=settings_schema(self.settings),
-                scope="camera",
-            ),
-            Route(
-                "PATCH",
-                ONE,
-                "control",
-                self._patch,
-                "Change the given settings of a camera; null restores a default.",
-                one,
-                body=changes_schema(self.settings),
-                scope="camera",
-            ),
-            Route(
-                "DELETE",
-                ONE,
-                "control",
-                self._delete,
-                "Delete a camera.",
-                (Answer(204, "The camera was deleted, or did not exist."),),
-                query=(MUST_EXIST,),
-                scope="camera",
-            ),
+            Route("GET", PATH, "read", self._list, self.several, scope="filtered"),
+            Route("GET", ONE, "view", self._get, self.one),
+            Route("PUT", ONE, "control", self._put, created, body=settings_schema(self.settings)),
+            Route("PATCH", ONE, "control", self._patch, self.one, body=changes_schema(self.settings)),
+            Route("DELETE", ONE, "control", self._delete, (deleted,), query=(MUST_EXIST,)),
         ]
 
     def existing(self, camera_id: str) -> BaseModel:
@@ -114,25 +79,30 @@ class CameraRoutes:
         return self.view(camera_id)
 
     async def _list(self, request: web.Request) -> web.Response:
+        """List the cameras."""
         sees = request[CALLER].sees
         cameras = await json_of_cameras([one for one in self.ids() if sees(one)], self.ids, self.view)
         return web.Response(text=f'{{"cameras":{cameras}}}', content_type="application/json")
 
     async def _get(self, request: web.Request) -> web.Response:
+        """Get a camera."""
         return json_response(self.existing(request.match_info["camera"]))
 
     async def _put(self, request: web.Request) -> web.Response:
+        """Create or replace a camera. Omitted settings get their defaults. Repeating a request changes nothing."""
         camera_id = request.match_info["camera"]
         _, new = await applied(self.changes.put(camera_id, await json_object(request)))
         headers = {"Location": f"{PATH}/{camera_id}"} if new else None
         return json_response(self.existing(camera_id), 201 if new else 200, headers)
 
     async def _patch(self, request: web.Request) -> web.Response:
+        """Change the given settings of a camera; null restores a default."""
         camera_id = request.match_info["camera"]
         await applied(self.changes.patch(camera_id, await json_object(request)))
         return json_response(self.existing(camera_id))
 
     async def _delete(self, request: web.Request) -> web.Response:
+        """Delete a camera."""
         camera_id = request.match_info["camera"]
         must_exist = read_query(request, (MUST_EXIST,))[MUST_EXIST.name]
         existed = await applied(self.changes.remove(camera_id))
@@ -152,11 +122,6 @@ async def json_of_cameras(
         if number % AT_ONCE == 0:
             await asyncio.sleep(0)  # engines renew their leases in the coordinator's event loop
     return f"[{','.join(shown)}]"
-
-
-def json_response(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """Return the view as JSON."""
-    return web.Response(status=status, text=view.model_dump_json(), content_type="application/json", headers=headers)
 
 
 def settings_schema(kind: type[CameraConfig]) -> dict[str, Any]:

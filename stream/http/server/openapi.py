@@ -11,8 +11,7 @@ import msgspec
 from pydantic import BaseModel
 
 from stream.http.server.problems import CONTENT_TYPE, ProblemDetails
-from stream.http.server.queries import CAMERA_ID_SCHEMA
-from stream.http.server.routes import Route, Schema
+from stream.http.server.routes import CAMERA_ID_SCHEMA, Answer, Route, Schema, described
 
 PATH = "/api/v1/openapi.json"
 
@@ -75,8 +74,8 @@ def _operation(route: Route, schemas: dict[str, Any], problem: dict[str, Any]) -
     names = re.findall(r"{(\w+)}", route.path)
     operation: dict[str, Any] = {
         "operationId": "_".join([route.method.lower(), *re.findall(r"\w+", route.path)]),
-        "summary": route.summary,
-        "responses": {str(answer.status): _response(answer, schemas) for answer in route.answers}
+        "summary": route.summary or described(route.handler),
+        "responses": {str(answer.status): _response(answer, schemas) for answer in route.responses}
         | {"default": problem},
         "security": [] if route.needs == "open" else [{}, {"token": []}, {"session": []}],
         "x-needs": route.needs,
@@ -97,7 +96,7 @@ def _operation(route: Route, schemas: dict[str, Any], problem: dict[str, Any]) -
     return operation
 
 
-def _response(answer: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+def _response(answer: Answer, schemas: dict[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"description": answer.description}
     if answer.schema is not None:
         response["content"] = {answer.content_type: {"schema": _schema(answer.schema, schemas)}}
