@@ -146,7 +146,7 @@ class BatchWorker:
         self._observer.stage_failed(stage)
         if self._traces is not None:
             self._traces.failed(stage, error)
-        self._health.stage_failed(stage, self.processed, time.monotonic())
+        self._health.stage_failed(stage, self.processed)
         for lease in batch:
             camera = self._cameras.get(lease.meta.camera)
             if camera is not None:
@@ -155,7 +155,7 @@ class BatchWorker:
     def _fail(self, lease: Lease, camera: Camera, stage: str) -> None:
         logger.error("stage %s gave NaN or infinity; a frame of %s is dropped", stage, lease.meta.camera)
         self._observer.stage_failed(stage)
-        self._health.stage_failed(stage, self.processed, time.monotonic())
+        self._health.stage_failed(stage, self.processed)
         camera.ring.release(lease, DropReason.STAGE_ERROR)
 
     def _publish(self, lease: Lease, analysis: FrameAnalysis) -> None:

@@ -247,7 +247,7 @@ class Engine:
         if self._stopped:
             return
         self._stopped = True
-        self.health.stopping()
+        self.health.stopping = True
         if self.fleet is not None:
             await self.fleet.leave()
         deadline = time.monotonic() + STOP_WITHIN_S
@@ -400,10 +400,10 @@ class Engine:
         info = self._model.info
         self._worker.model_ref = results.ModelRef(info.profile, info.weights, info.trained, list(info.experimental))
         self.observer.model_loaded(info.profile, info.weights)
-        self.health.weights(True, "", time.monotonic())
+        self.health.weights_loaded = True
         await inference.run(self._model.warm_up)
         await inference.run(device_budget.rehearse, self._model, self.config, self._worker.halving, self.observer)
-        self.health.device(True, "", time.monotonic())
+        self.health.device_tested = True
         await inference.run(self._worker.use, self._model)
         return self._model
 
