@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, cast
+from typing import cast
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -85,37 +85,6 @@ class _Derived(Collector):
         return kinds[spec.kind](spec.full_name, spec.help, labels=spec.labels)
 
 
-class _Coded:
-    """Children of a metric by the value of the last label. Lookup takes no lock."""
-
-    __slots__ = ("_children", "_leading", "_metric")
-
-    def __init__(self, metric: Counter | Gauge | Histogram, *leading: str, known: Iterable[str] = ()) -> None:
-        self._metric = metric
-        self._leading = leading
-        self._children = {code: metric.labels(*leading, code) for code in known}
-
-    def get(self, code: str) -> Counter | Gauge | Histogram:
-        """Return the child for a code."""
-        child = self._children.get(code)
-        if child is None:
-            child = self._children[code] = self._metric.labels(*self._leading, code)
-        return child
-
-
-class _CameraSeries(NamedTuple):
-    """Series of a camera, created once to avoid label lookups per call."""
-
-    state: dict[str, Gauge]
-    clock: dict[str, Gauge]
-    discarded: _Coded
-    reconnects: _Coded
-    fallbacks: _Coded
-    epochs: _Coded
-    people: Counter
-    tracks: Gauge
-
-
 class PrometheusObserver(Observer):
     """Keeps the engine's metrics and renders them. All methods may be called from any thread."""
 
@@ -127,15 +96,11 @@ class PrometheusObserver(Observer):
         self._derived: dict[str, _Derived] = {}
         for spec in METRICS:
             self._register(spec)
-        self._cameras: dict[str, _CameraSeries] = {}
+        self._cameras: set[str] = set()
         self._lock = threading.Lock()
-
-        self._stage_seconds = _Coded(self._histogram("stage_seconds"))
-        self._stage_errors = _Coded(self._counter("stage_errors_total"))
-        self._too_large = _Coded(self._counter("out_of_memory_total"))
-        self._slots = _Coded(self._gauge("state_bank_slots"), known=("used", "free"))
-        self._memory = _Coded(self._gauge("device_memory_bytes"))
-        self._replays = _Coded(self._counter("replay_requests_total"), known=REPLAY_STATUSES)
+        for status in REPLAY_STATUSES:
+            self._counter("replay_requests_total").labels(status)
+        self.state_bank(0, 0)
 
     def _register(self, spec: MetricSpec) -> None:
         description = (spec.full_name, spec.help, spec.labels)
@@ -167,82 +132,73 @@ class PrometheusObserver(Observer):
     # -- cameras ------------------------------------------------------------------------------------------------
     def camera_added(self, camera: str) -> None:
         with self._lock:
-            if camera in self._cameras:
-                return
-            state, clock = self._gauge("camera_state"), self._gauge("clock_source")
-            self._cameras[camera] = _CameraSeries(
-                state={name: state.labels(camera, name) for name in CAMERA_STATES},
-                clock={name: clock.labels(camera, name) for name in CLOCKS},
-                discarded=_Coded(self._counter("units_discarded_total"), camera),
-                reconnects=_Coded(self._counter("reconnects_total"), camera),
-                fallbacks=_Coded(self._counter("transport_fallbacks_total"), camera),
-                epochs=_Coded(self._counter("epochs_total"), camera, known=EpochReason),
-                people=self._counter("people_total").labels(camera),
-                tracks=self._gauge("tracks_active").labels(camera),
-            )
+            self._cameras.add(camera)
+            for name, values in (("camera_state", CAMERA_STATES), ("clock_source", CLOCKS)):
+                for value in values:
+                    self._gauge(name).labels(camera, value)
+            for reason in EpochReason:
+                self._counter("epochs_total").labels(camera, reason)
+            self._counter("people_total").labels(camera)
+            self._gauge("tracks_active").labels(camera)
 
     def camera_removed(self, camera: str) -> None:
         with self._lock:
-            if self._cameras.pop(camera, None) is None:
+            if camera not in self._cameras:
                 return
+            self._cameras.remove(camera)
             for spec in METRICS:
                 if spec.labels[:1] == ("camera",) and not spec.derived:
                     self._metrics[spec.name].remove_by_labels({"camera": camera})
 
+    def _count(self, name: str, camera: str, *labels: str, by: int = 1) -> None:
+        with self._lock:
+            if camera in self._cameras:
+                self._counter(name).labels(camera, *labels).inc(by)
+
+    def _select(self, name: str, camera: str, values: Iterable[str], selected: str) -> None:
+        with self._lock:
+            if camera in self._cameras:
+                for value in values:
+                    self._gauge(name).labels(camera, value).set(value == selected)
+
     def camera_state(self, camera: str, state: str) -> None:
-        series = self._cameras.get(camera)
-        if series is not None:
-            with self._lock:
-                for name, gauge in series.state.items():
-                    gauge.set(1 if name == state else 0)
+        self._select("camera_state", camera, CAMERA_STATES, state)
 
     def clock_source(self, camera: str, clock: str) -> None:
-        series = self._cameras.get(camera)
-        if series is not None:
-            with self._lock:
-                for name, gauge in series.clock.items():
-                    gauge.set(1 if name == clock else 0)
+        self._select("clock_source", camera, CLOCKS, clock)
 
     def unit_discarded(self, camera: str, reason: str) -> None:
-        series = self._cameras.get(camera)
-        if series is not None:
-            cast(Counter, series.discarded.get(reason)).inc()
+        self._count("units_discarded_total", camera, reason)
 
     def reconnecting(self, camera: str, reason: str) -> None:
-        series = self._cameras.get(camera)
-        if series is not None:
-            cast(Counter, series.reconnects.get(reason)).inc()
+        self._count("reconnects_total", camera, reason)
 
     def transport_fallback(self, camera: str, reason: str) -> None:
-        series = self._cameras.get(camera)
-        if series is not None:
-            cast(Counter, series.fallbacks.get(reason)).inc()
+        self._count("transport_fallbacks_total", camera, reason)
 
     def epoch_began(self, camera: str, reason: str) -> None:
-        series = self._cameras.get(camera)
-        if series is not None:
-            cast(Counter, series.epochs.get(reason)).inc()
+        self._count("epochs_total", camera, reason)
+
+    def people_seen(self, camera: str, people: int, tracks: int) -> None:
+        self._count("people_total", camera, by=people)
+        with self._lock:
+            if camera in self._cameras:
+                self._gauge("tracks_active").labels(camera).set(tracks)
 
     # -- batches and stages -------------------------------------------------------------------------------------
     def stage_done(self, stage: str, seconds: float) -> None:
-        cast(Histogram, self._stage_seconds.get(stage)).observe(seconds)
-        self._stage_errors.get(stage)  # starts at 0, so that Prometheus sees the first error as an increase
+        self._histogram("stage_seconds").labels(stage).observe(seconds)
+        self._counter("stage_errors_total").labels(stage)  # from 0, so that Prometheus sees the first error
 
     def stage_failed(self, stage: str) -> None:
-        cast(Counter, self._stage_errors.get(stage)).inc()
+        self._counter("stage_errors_total").labels(stage).inc()
 
     def out_of_memory(self, stage: str) -> None:
-        cast(Counter, self._too_large.get(stage)).inc()
-
-    def people_seen(self, camera: str, people: int, tracks: int) -> None:
-        series = self._cameras.get(camera)
-        if series is not None:
-            series.people.inc(people)
-            series.tracks.set(tracks)
+        self._counter("out_of_memory_total").labels(stage).inc()
 
     def state_bank(self, used: int, capacity: int) -> None:
-        cast(Gauge, self._slots.get("used")).set(used)
-        cast(Gauge, self._slots.get("free")).set(capacity - used)
+        self._gauge("state_bank_slots").labels("used").set(used)
+        self._gauge("state_bank_slots").labels("free").set(capacity - used)
 
     def state_evicted(self, count: int = 1) -> None:
         self._counter("state_evictions_total").inc(count)
@@ -257,11 +213,11 @@ class PrometheusObserver(Observer):
         self._gauge("ready").set(1 if ready else 0)
 
     def device_memory(self, kind: str, size: int) -> None:
-        cast(Gauge, self._memory.get(kind)).set(size)
+        self._gauge("device_memory_bytes").labels(kind).set(size)
 
     # -- out ----------------------------------------------------------------------------------------------------
     def replay_requested(self, status: str, messages: int) -> None:
-        cast(Counter, self._replays.get(status)).inc()
+        self._counter("replay_requests_total").labels(status).inc()
         self._counter("replayed_messages_total").inc(messages)
 
     # -- the page -----------------------------------------------------------------------------------------------
