@@ -12,15 +12,15 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 Batch = TypeVar("Batch")
-_Call = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
-
 
 NAME = "inference"
-"""The name of an engine's thread."""
+"""The thread's name."""
 
 
 class InferenceThread(Generic[Batch]):
@@ -38,16 +38,15 @@ class InferenceThread(Generic[Batch]):
         *,
         interrupt: Callable[[], None],
         on_death: Callable[[BaseException], None],
-        name: str = NAME,
     ) -> None:
         self._take = take
         self._work = work
         self._interrupt = interrupt
         self._on_death = on_death
-        self._calls: deque[_Call] = deque()
+        self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._stopping = False
         self._ended = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=NAME, daemon=True)
         self._thread.start()
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -55,13 +54,12 @@ class InferenceThread(Generic[Batch]):
 
         Raises RuntimeError if the thread has ended, or ends before this call.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._calls.append((loop, future, function, arguments))
+        future: Future[T] = Future()
+        self._calls.append((future, partial(function, *arguments)))
         self._interrupt()
         if self._ended:
             self._refuse_calls()  # the thread may already have refused the others
-        return await future
+        return await asyncio.wrap_future(future)
 
     async def repeat(self, function: Callable[[], None], every_s: float) -> None:
         """Call the function between two batches every `every_s` seconds, until the thread has ended."""
@@ -102,39 +100,20 @@ class InferenceThread(Generic[Batch]):
         """Reject the queued calls."""
         while True:
             try:
-                loop, future, _, _ = self._calls.popleft()
+                future, _ = self._calls.popleft()
             except IndexError:
                 return
-            _answer(loop, future, _refuse, ())
+            _answer(future, _refuse)
 
 
-def _answer(
-    loop: asyncio.AbstractEventLoop,
-    future: asyncio.Future[Any],
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-) -> None:
+def _answer(future: Future[Any], function: Callable[[], Any]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return  # its caller does not wait any more
     try:
-        result = function(*arguments)
+        future.set_result(function())
     except BaseException as error:
-        outcome, value = _fail, error
-    else:
-        outcome, value = _succeed, result
-    try:
-        loop.call_soon_threadsafe(outcome, future, value)
-    except RuntimeError:
-        return  # the loop is closed: no caller waits any more
+        future.set_exception(error)
 
 
 def _refuse() -> None:
     raise RuntimeError("the inference thread has ended")
-
-
-def _succeed(future: asyncio.Future[Any], value: Any) -> None:
-    if not future.done():
-        future.set_result(value)
-
-
-def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
