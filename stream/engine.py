@@ -50,7 +50,6 @@ from stream.messaging.publisher import Publisher
 from stream.privacy.drawn_video import DrawnVideos
 from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
-from stream.settings.engine import CameraConfig
 from stream.sources.open_transport import SharedTransports
 from stream.sources.rtsp.fallback import network_thread
 from stream.sources.webrtc.peers import Peers
@@ -371,25 +370,6 @@ class Engine:
             open_alerts=self.alerts.open_ids(),
             engine=None if self.fleet is None else self.fleet.engine,
         )
-
-    # -- cameras ------------------------------------------------------------------------------------------------
-    def add_camera(self, config: CameraConfig) -> None:
-        """Start a camera. Raises ValueError if its id is in use, RuntimeError after `stop`."""
-        self.cameras.add(config)
-
-    async def change_camera(self, config: CameraConfig) -> None:
-        """Change the settings of the camera of this id; it restarts only if they require it.
-
-        Raises KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
-        """
-        await self.cameras.change(config)
-
-    async def remove_camera(self, camera_id: str) -> None:
-        """Stop and remove a camera.
-
-        Raises KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
-        """
-        await self.cameras.remove(camera_id)
 
     # -- the model ----------------------------------------------------------------------------------------------
     async def _load_model(self, inference: InferenceThread[list[Lease]]) -> Model:

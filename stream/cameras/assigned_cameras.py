@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 
 from stream.cameras.changes import SettingsError, checked_settings
-from stream.cameras.registry import CameraLocks, CameraRegistry, differences
+from stream.cameras.registry import CameraRegistry, differences
 from stream.config import Config
 from stream.inference import memory_budget
 from stream.membership.lease import Leases
@@ -46,7 +47,7 @@ class AssignedCameras:
         self._wanted: dict[str, Assigned] = {}
         self._settled: dict[str, Assigned] = {}
         """What the cameras were last changed to, refused ones included."""
-        self._turns = CameraLocks()
+        self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)
         self._reserved: dict[str, int] = {}
         """Bytes of the cameras that were started lately, whose memory may not be in use yet."""
 
@@ -67,7 +68,7 @@ class AssignedCameras:
         return (self._leases.generation(camera) or 0) if refused is None else refused.generation
 
     async def _settle(self, camera: str) -> None:
-        async with self._turns.of(camera):
+        async with self._turns[camera]:
             wanted = self._wanted.get(camera)
             if wanted == self._settled.get(camera):
                 return

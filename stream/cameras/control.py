@@ -1,17 +1,16 @@
 """Changes of cameras at run time: checked, written to the state file if one is set, and applied.
 
-The changes of a camera are made one at a time, and those of different cameras side by side, because a camera can take
-long to stop. Each is checked, then written, then applied, so that a change that was answered is still there after a
-restart. Independent of HTTP.
+Changes are made one at a time. Each is checked, then written, then applied, so that a change that was answered is still
+there after a restart. Independent of HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from stream.cameras.changes import (
     InFleetError,
@@ -27,7 +26,7 @@ from stream.cameras.changes import (
     no_such_camera,
     with_changes,
 )
-from stream.cameras.registry import CameraLocks, CameraRegistry, differences
+from stream.cameras.registry import CameraRegistry, differences
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config
 from stream.inference import memory_budget
@@ -52,13 +51,7 @@ class Control:
         self._cameras = cameras
         self._config = config
         self._state = state
-        self._turns = CameraLocks()
-        self._saving = asyncio.Lock()
-        """For the state file, which has all cameras, and for adding cameras."""
-        self._applied_later: dict[str, CameraConfig | None] = {}
-        """Changes that are written and being applied; None: the camera is being removed."""
-        self._reserved: dict[str, int] = {}
-        """Bytes by which the memory of cameras that are being changed will grow."""
+        self._turn = asyncio.Lock()
         self._waiting = 0
         self._changes: set[asyncio.Task[Any]] = set()
         """Held until they end, also if their callers are cancelled."""
@@ -71,7 +64,7 @@ class Control:
         return await self._finished(self._put(camera_id, settings))
 
     async def _put(self, camera_id: str, settings: Settings) -> tuple[CameraConfig, bool]:
-        async with self._turn_of(camera_id):
+        async with self._my_turn():
             before = self._cameras.configs.get(camera_id)
             config = self._checked(camera_id, settings, before)
             await self._set(config, before)
@@ -82,7 +75,7 @@ class Control:
         return await self._finished(self._patch(camera_id, changes))
 
     async def _patch(self, camera_id: str, changes: Settings) -> CameraConfig:
-        async with self._turn_of(camera_id):
+        async with self._my_turn():
             before = self._cameras.configs.get(camera_id)
             if before is None:
                 raise no_such_camera(camera_id)
@@ -95,18 +88,14 @@ class Control:
         return await self._finished(self._remove(camera_id))
 
     async def _remove(self, camera_id: str) -> bool:
-        async with self._turn_of(camera_id):
+        async with self._my_turn():
             if camera_id not in self._cameras.configs:
                 return False
-            async with self._saving:
-                await self._save({camera_id: None})
-                self._applied_later[camera_id] = None
+            await self._save(config for name, config in self._cameras.configs.items() if name != camera_id)
             try:
                 await self._cameras.remove(camera_id)
             except (RuntimeError, KeyError) as error:
                 raise NotNowError(f"camera {camera_id}: the engine is stopping") from error
-            finally:
-                del self._applied_later[camera_id]
             logger.info("camera %s: removed", camera_id)
             return True
 
@@ -120,74 +109,45 @@ class Control:
     def _checked(self, camera_id: str, settings: Settings, before: CameraConfig | None) -> CameraConfig:
         config = checked_settings(CameraConfig, camera_id, settings, before)
         config = config.at_least(self._cameras.privacy.everywhere)
-        self._check_privacy(config, before)
+        if (refusal := self._cameras.privacy.refusal(config, before)) is not None:
+            raise PrivateError(refusal)
         check_scheme(config, before, self._config.http.camera_schemes)
         check_certificates(config, before, self._config.http.tls_certificates_folder)
         check_can_be_opened(config, before)
         return config
 
-    def _check_privacy(self, config: CameraConfig, before: CameraConfig | None) -> None:
-        if (refusal := self._cameras.privacy.refusal(config, before)) is not None:
-            raise PrivateError(refusal)
-
     def _check_room(self, config: CameraConfig, before: CameraConfig | None) -> None:
         limit = self._config.http.max_cameras
         if before is None and len(self._cameras.configs) >= limit:
             raise NoCapacityError(f"there are {limit} cameras, the limit of http.max_cameras: remove one first")
-        if not memory_budget.has_room(
-            config, before, self._config, memory_budget.available_bytes(), sum(self._reserved.values())
-        ):
+        if not memory_budget.has_room(config, before, self._config, memory_budget.available_bytes()):
             recorded = " or recording.packet_bytes" if self._config.recording.directory is not None else ""
             raise NoCapacityError(f"camera {config.id}: its ring doesn't fit into memory: lower ring_slots{recorded}")
 
     async def _set(self, config: CameraConfig, before: CameraConfig | None) -> None:
-        """Add a camera, or change it. Needs its turn."""
+        """Add a camera, or change it."""
         if before is not None and not differences(before, config):
             return
-        async with self._saving:
-            self._check_privacy(config, before)  # another camera may have become stricter meanwhile
-            self._check_room(config, before)
-            self._cameras.privacy.add(config)  # at once: stopping the camera takes a while
-            await self._save({config.id: config})
+        self._check_room(config, before)
+        self._cameras.privacy.add(config)  # at once: stopping the camera takes a while
+        await self._save({**self._cameras.configs, config.id: config}.values())
+        try:
             if before is None:
-                await self._add(config)
-                return
-            self._applied_later[config.id] = config
-            self._reserved[config.id] = max(0, memory_budget.growth(config, before, self._config))
-        failed: Exception | None = None
-        try:
-            await self._cameras.change(config)
+                self._cameras.add(config)
+            else:
+                await self._cameras.change(config)
         except (RuntimeError, KeyError) as error:
-            failed = error
-        finally:
-            del self._applied_later[config.id], self._reserved[config.id]
-        if failed is not None:
-            async with self._saving:
-                await self._not_applied(config.id, failed)
-        logger.info("camera %s: changed", config.id)
+            if self._cameras.accepting:
+                await self._save(self._cameras.configs.values())
+            reason = "the engine is stopping, or no thread could be started"
+            raise NotNowError(f"camera {config.id}: {reason}") from error
+        logger.info("camera %s: %s", config.id, "added" if before is None else "changed")
 
-    async def _add(self, config: CameraConfig) -> None:
-        """Add a camera. Needs `_saving`, so that the limits hold for cameras that are added at the same time."""
-        try:
-            self._cameras.add(config)
-        except RuntimeError as error:
-            await self._not_applied(config.id, error)
-        logger.info("camera %s: added", config.id)
-
-    async def _not_applied(self, camera_id: str, error: Exception) -> NoReturn:
-        """Take a change out of the state file that could not be applied. Needs `_saving`."""
-        if self._cameras.accepting:
-            await self._save({})
-        raise NotNowError(f"camera {camera_id}: the engine is stopping, or no thread could be started") from error
-
-    async def _save(self, changes: Mapping[str, CameraConfig | None]) -> None:
-        """Write all cameras with these changes and those that are being applied. Needs `_saving`."""
+    async def _save(self, cameras: Iterable[CameraConfig]) -> None:
         if self._state is None:
             return
-        wanted = {**self._cameras.configs, **self._applied_later, **changes}
         try:
-            kept = [config for config in wanted.values() if config is not None]
-            await asyncio.to_thread(self._state.save, kept, self._cameras.privacy.hidden)
+            await asyncio.to_thread(self._state.save, list(cameras), self._cameras.privacy.hidden)
         except OSError as error:
             logger.error("state_file: %s can't be written: %s", self._state.path, error.strerror)
             raise NotSavedError(
@@ -195,7 +155,7 @@ class Control:
             ) from None
 
     @asynccontextmanager
-    async def _turn_of(self, camera_id: str) -> AsyncGenerator[None]:
+    async def _my_turn(self) -> AsyncGenerator[None]:
         if self.fleet is not None:
             raise InFleetError(f"this engine belongs to a fleet: change cameras at {self.fleet()}")
         if not self._cameras.accepting:
@@ -204,7 +164,7 @@ class Control:
             raise NotNowError(f"{MAX_WAITING} changes are waiting: try again later")
         self._waiting += 1
         try:
-            async with self._turns.of(camera_id):
+            async with self._turn:
                 yield
         finally:
             self._waiting -= 1

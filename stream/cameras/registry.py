@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -93,27 +92,6 @@ class LastEpochs:
             self._floor = max(self._floor, self._last.pop(next(iter(self._last))))
 
 
-class CameraLocks:
-    """The locks that are held or waited for, by camera: one that is slow to stop does not delay changes of others."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._users: dict[str, int] = {}
-
-    @asynccontextmanager
-    async def of(self, camera: str) -> AsyncGenerator[None]:
-        """Hold the lock of this camera, which need not exist."""
-        lock = self._locks.setdefault(camera, asyncio.Lock())
-        self._users[camera] = self._users.get(camera, 0) + 1
-        try:
-            async with lock:
-                yield
-        finally:
-            self._users[camera] -= 1
-            if not self._users[camera]:
-                del self._users[camera], self._locks[camera]
-
-
 class CameraRegistry:
     """Every camera by its id, in the order of addition. Its methods run in the event loop.
 
@@ -166,7 +144,6 @@ class CameraRegistry:
         self._model: Model | None = None
         self._inference: InferenceThread[Any] | None = None
         self._stopped = False
-        self._changing = CameraLocks()
 
     def begin(self, model: Model, inference: InferenceThread[Any], cameras: Sequence[CameraConfig]) -> None:
         """Start these cameras, for `model`, which runs in `inference`."""
@@ -196,47 +173,45 @@ class CameraRegistry:
         self.privacy.add(config)
 
     async def change(self, config: CameraConfig) -> None:
-        """Apply new settings to the camera of this id, if any differ.
+        """Apply new settings to the camera of this id, if any differ. A camera's changes are made one at a time.
 
         `ADJUSTABLE` settings apply from the next frame on; any other one restarts the camera, in a new epoch. Raises
         KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
         config = config.at_least(self.privacy.everywhere)
-        async with self._changing.of(config.id):
-            different = differences(self.configs[config.id], config)
-            if not different:
-                return
-            self.changed = True
-            camera = self.running.get(config.id)
-            if camera is not None and different <= ADJUSTABLE:
-                self._adjust(camera, config)
-            else:
-                if camera is not None:
-                    await self._end(camera)
-                self._begin(config)
-            self.configs[config.id] = config
-            self.privacy.add(config)
-            self._on_change()
+        different = differences(self.configs[config.id], config)
+        if not different:
+            return
+        self.changed = True
+        camera = self.running.get(config.id)
+        if camera is not None and different <= ADJUSTABLE:
+            self._adjust(camera, config)
+        else:
+            if camera is not None:
+                await self._end(camera)
+            self._begin(config)
+        self.configs[config.id] = config
+        self.privacy.add(config)
+        self._on_change()
 
     async def remove(self, camera_id: str, *, moved: bool = False) -> None:
         """Stop and remove a camera. `moved`: because its fleet has given it to another engine.
 
         Raises KeyError if there is no such camera, RuntimeError if the engine stops or fails meanwhile.
         """
-        async with self._changing.of(camera_id):
-            status = self.status(camera_id)
-            self.changed = True
-            camera = self.running.get(camera_id)
-            if camera is not None:
-                await self._end(camera)
-            self._disabled.pop(camera_id, None)
-            del self.configs[camera_id]
-            self._ids.pop(camera_id, None)
-            self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed(moved=moved))
-            self._publisher.forget(camera_id)
-            self._alerts.forget(camera_id)
-            self._clear(camera_id)
-            self._on_change()
+        status = self.status(camera_id)
+        self.changed = True
+        camera = self.running.get(camera_id)
+        if camera is not None:
+            await self._end(camera)
+        self._disabled.pop(camera_id, None)
+        del self.configs[camera_id]
+        self._ids.pop(camera_id, None)
+        self.publish_status(replace(status, epoch=self.epochs.of(camera_id)).removed(moved=moved))
+        self._publisher.forget(camera_id)
+        self._alerts.forget(camera_id)
+        self._clear(camera_id)
+        self._on_change()
 
     def _begin(self, config: CameraConfig) -> None:
         if self._stopped:

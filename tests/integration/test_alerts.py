@@ -140,7 +140,7 @@ async def test_removing_a_camera_clears_its_alerts(tmp_path: Path) -> None:
     config = with_rules(tmp_path, "rules: {visitor: {zone: hall, clear_after: 1h}}")
     async with engine_with(config) as (engine, _, messages):
         await until(lambda: bool(alerts(messages, "visitor", "began")))
-        await engine.remove_camera("door")
+        await engine.cameras.remove("door")
         assert alerts(messages, "visitor", "cleared")[0].clear_reason == "camera"
 
 

@@ -25,7 +25,7 @@ def camera(name: str, **settings: Any) -> CameraConfig:
 async def test_a_new_rate_applies_at_once_and_the_epoch_continues() -> None:
     async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 10)
-        await engine.change_camera(camera("a", max_fps=10.0, staleness_ms=2000))
+        await engine.cameras.change(camera("a", max_fps=10.0, staleness_ms=2000))
         decoded = engine.cameras.running["a"].ring.counts().decoded
 
         def later(seen: list[results.Message]) -> list[results.Frame]:
@@ -47,7 +47,7 @@ async def test_a_setting_that_needs_a_restart_restarts_only_this_camera_in_a_new
 
         reading = asyncio.create_task(messages_until(engine, enough))
         await until(lambda: engine.cameras.running["a"].ring.processed > 5)
-        await engine.change_camera(CameraConfig.model_validate({"id": "a", "source": "pattern:320x240@50"}))
+        await engine.cameras.change(CameraConfig.model_validate({"id": "a", "source": "pattern:320x240@50"}))
         seen = await reading
         assert next(frame.size for frame in frames_of(seen, "a") if frame.epoch == 2) == (320, 240)
         assert {frame.epoch for frame in frames_of(seen, "a")} == {1, 2}
@@ -66,7 +66,7 @@ async def test_the_memory_of_a_removed_cameras_ring_is_given_back(monkeypatch: p
         reader = engine.cameras.running["a"].reader
         # The thread that reads the camera may end at once, and close the ring itself.
         monkeypatch.setattr(reader, "stop", lambda stop=reader.stop: (stop(), reader.join(PATIENCE_S)))
-        await engine.remove_camera("a")
+        await engine.cameras.remove("a")
         assert (ring.nbytes, freed) == (0, [held])
         assert held > 0
 
@@ -74,20 +74,20 @@ async def test_the_memory_of_a_removed_cameras_ring_is_given_back(monkeypatch: p
 async def test_the_same_settings_again_change_nothing() -> None:
     async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
         ring = engine.cameras.running["a"].ring
-        await engine.change_camera(camera("a"))
+        await engine.cameras.change(camera("a"))
         assert engine.cameras.running["a"].ring is ring
 
 
 async def test_a_disabled_camera_is_listed_and_not_read_until_enabled() -> None:
     async with Engine(configured(pattern("a"), pattern("b", enabled=False)), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 5)
-        await engine.change_camera(camera("a", enabled=False))
+        await engine.cameras.change(camera("a", enabled=False))
         status = engine.cameras.status("a")
         assert (status.state, status.reason, status.epoch) == ("ended", "disabled", 1)
         assert list(engine.cameras.configs) == ["a", "b"] and not engine.cameras.running
         assert b'camera_state{camera="a"' not in engine.metrics.render()
-        await engine.change_camera(camera("b"))
-        await engine.change_camera(camera("a"))
+        await engine.cameras.change(camera("b"))
+        await engine.cameras.change(camera("a"))
         seen = await messages_until(
             engine, lambda seen: len(frames_of(seen, "a")) >= 2 and len(frames_of(seen, "b")) >= 2
         )
@@ -97,7 +97,7 @@ async def test_a_disabled_camera_is_listed_and_not_read_until_enabled() -> None:
 
 async def test_a_failing_camera_does_not_stop_an_engine_that_started_without_cameras() -> None:
     async with Engine(configured(), model=FreeModel()) as engine:
-        engine.add_camera(CameraConfig.model_validate({"id": "a", "source": "/absent.mp4"}))
+        engine.cameras.add(CameraConfig.model_validate({"id": "a", "source": "/absent.mp4"}))
         await until(lambda: engine.cameras.status("a").state == "ended")
         waiting = asyncio.create_task(engine.wait())
         await settle()
@@ -108,7 +108,7 @@ async def test_a_failing_camera_does_not_stop_an_engine_that_started_without_cam
 async def test_an_unknown_camera_cannot_be_changed() -> None:
     async with Engine(configured(), model=FreeModel()) as engine:
         with pytest.raises(KeyError):
-            await engine.change_camera(camera("nobody"))
+            await engine.cameras.change(camera("nobody"))
 
 
 def test_another_password_is_a_difference_although_addresses_print_the_same() -> None:

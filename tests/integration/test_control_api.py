@@ -10,7 +10,6 @@ import re
 import threading
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 
@@ -312,33 +311,6 @@ async def test_changes_are_refused_before_the_model_is_loaded_and_while_the_engi
         await removing
     with pytest.raises(control.NotNowError):
         await engine.control.patch("a", {"max_fps": 3})
-
-
-async def test_a_camera_that_is_slow_to_stop_delays_no_change_of_others_and_the_file_has_all(tmp_path: Path) -> None:
-    state, free = tmp_path / "cameras.json", threading.Event()
-    async with running(configured(state_file=state)) as (engine, client):
-        for name in "abcd":
-            assert (await client.ask("PUT", f"{CAMERAS}/{name}", json={"source": PATTERN}))[0] == 201
-
-        def kept() -> dict[str, Any]:
-            return {one["id"]: one["source"] for one in json.loads(state.read_text())["cameras"]}
-
-        joins = [
-            mock.patch.object(engine.cameras.running[name].reader, "join", lambda _: free.is_set()) for name in "ab"
-        ]
-        with joins[0], joins[1]:
-            changed = asyncio.create_task(client.ask("PATCH", f"{CAMERAS}/a", json={"source": "pattern:64x64@25"}))
-            removed = asyncio.create_task(client.ask("DELETE", f"{CAMERAS}/b"))
-            await until(lambda: engine.cameras.running["a"].stopped and engine.cameras.running["b"].stopped)
-            assert (await client.ask("PATCH", f"{CAMERAS}/c", json={"source": "pattern:96x64@25"}))[0] == 200
-            assert (await client.ask("PUT", f"{CAMERAS}/e", json={"source": PATTERN}))[0] == 201
-            assert (await client.ask("DELETE", f"{CAMERAS}/d"))[0] == 204
-            assert not changed.done() and not removed.done()
-            wanted = {"a": "pattern:64x64@25", "c": "pattern:96x64@25", "e": PATTERN}
-            assert kept() == wanted, "with the changes that are being applied"
-            free.set()
-            assert ((await changed)[0], (await removed)[0]) == (200, 204)
-        assert kept() == wanted and sorted(engine.cameras.configs) == ["a", "c", "e"]
 
 
 async def test_concurrent_changes_of_one_camera_are_made_one_after_another() -> None:

@@ -109,8 +109,8 @@ async def test_a_persons_action_becomes_events_in_order() -> None:
         reading = asyncio.create_task(
             messages_until(engine, lambda seen: sum(isinstance(m, results.Event) for m in seen) >= 3)
         )
-        await settle()  # it reads now; the first frame may be published before `add_camera` returns
-        engine.add_camera(CameraConfig(id="a", source=SourceAddress("pattern:128x96@25")))
+        await settle()  # it reads now; the first frame may be published before `add` returns
+        engine.cameras.add(CameraConfig(id="a", source=SourceAddress("pattern:128x96@25")))
         seen = await reading
     events = [message for message in seen if isinstance(message, results.Event)]
     assert [(event.kind, event.label, event.previous, event.frame) for event in events] == [
@@ -185,10 +185,10 @@ async def test_a_camera_can_be_added_and_removed_while_others_lose_nothing() -> 
         reading = asyncio.create_task(messages_until(engine, enough))
         await until(lambda: engine.cameras.running["stays"].ring.processed > 5)
         comes = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
-        engine.add_camera(comes)
+        engine.cameras.add(comes)
         await until(lambda: engine.cameras.running["comes"].ring.processed > 5)
-        await engine.remove_camera("comes")
-        engine.add_camera(comes)
+        await engine.cameras.remove("comes")
+        engine.cameras.add(comes)
         seen = await reading
         numbers = [frame.frame for frame in frames_of(seen, "stays")]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
@@ -197,20 +197,20 @@ async def test_a_camera_can_be_added_and_removed_while_others_lose_nothing() -> 
         states = [m.state for m in seen if isinstance(m, results.Status) and m.camera == "comes"]
         assert "removed" in states
         with pytest.raises(ValueError, match="the id is in use"):
-            engine.add_camera(comes)
+            engine.cameras.add(comes)
         with pytest.raises(KeyError):
-            await engine.remove_camera("nobody")
+            await engine.cameras.remove("nobody")
 
 
 async def test_a_camera_that_never_went_live_uses_no_epoch(tmp_path: Path) -> None:
     comes = CameraConfig(id="comes", source=SourceAddress("pattern:128x96@50"))
     async with Engine(configured(), model=FreeModel()) as engine:
-        engine.add_camera(comes)
+        engine.cameras.add(comes)
         await messages_until(engine, lambda seen: len(frames_of(seen, "comes")) >= 2)
-        await engine.remove_camera("comes")
-        engine.add_camera(CameraConfig(id="comes", source=SourceAddress(str(tmp_path / "absent.mp4"))))
-        await engine.remove_camera("comes")
-        engine.add_camera(comes)
+        await engine.cameras.remove("comes")
+        engine.cameras.add(CameraConfig(id="comes", source=SourceAddress(str(tmp_path / "absent.mp4"))))
+        await engine.cameras.remove("comes")
+        engine.cameras.add(comes)
         seen = await messages_until(engine, lambda seen: len(frames_of(seen, "comes")) >= 2)
         assert {frame.epoch for frame in frames_of(seen, "comes")} == {2}
 
@@ -222,9 +222,9 @@ async def test_a_camera_can_be_added_more_often_than_epochs_are_remembered(caplo
         for epoch in range(EPOCHS_NUMBERED + 5):  # as earlier additions would have left it
             engine.cameras.publish_status(CameraStatus.initial(absent, epoch))
         for _ in range(3):
-            engine.add_camera(absent)
-            await engine.remove_camera("comes")
-        engine.add_camera(absent)
+            engine.cameras.add(absent)
+            await engine.cameras.remove("comes")
+        engine.cameras.add(absent)
         seen = await messages_until(engine, lambda seen: len(frames_of(seen, "comes")) >= 2)
     assert min(frame.epoch for frame in frames_of(seen, "comes")) > EPOCHS_NUMBERED + 5
     assert not [record for record in caplog.records if record.name == "asyncio"]
@@ -234,7 +234,7 @@ async def test_metrics_of_a_removed_camera_disappear() -> None:
     async with Engine(configured(pattern("stays"), pattern("goes")), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "goes")) >= 5)
         assert b'camera="goes"' in engine.metrics.render()
-        await engine.remove_camera("goes")
+        await engine.cameras.remove("goes")
         processed = engine.cameras.running["stays"].ring.processed
         await until(lambda: engine.cameras.running["stays"].ring.processed > processed + 10)
         page = engine.metrics.render()
@@ -334,7 +334,7 @@ async def test_with_once_removing_the_last_running_camera_ends_the_run() -> None
         await messages_until(engine, lambda seen: len(frames_of(seen, "over")) >= 2)
         engine._cameras["over"].reader.stop()  # as if the source had ended
         await messages_until(engine, lambda seen: any(isinstance(m, results.Status) for m in seen))
-        await engine.remove_camera("runs")
+        await engine.cameras.remove("runs")
         await engine.wait()
 
 
@@ -342,8 +342,8 @@ async def test_a_reader_that_ends_late_does_not_report_for_the_new_camera_with_i
     async with Engine(configured(pattern("a")), model=FreeModel()) as engine:
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
         slow = engine._cameras["a"].reader
-        await engine.remove_camera("a")
-        engine.add_camera(CameraConfig(id="a", source=SourceAddress("pattern:128x96@50")))
+        await engine.cameras.remove("a")
+        engine.cameras.add(CameraConfig(id="a", source=SourceAddress("pattern:128x96@50")))
         await messages_until(engine, lambda seen: len(frames_of(seen, "a")) >= 2)
         await asyncio.to_thread(slow._set_status, "ended", None, "at last")
         await settle()
@@ -366,13 +366,13 @@ async def test_removing_a_camera_while_the_engine_stops_delays_neither(
         return next(joins) >= 50 and join(timeout_s)
 
     monkeypatch.setattr(reader, "join", join_late)
-    removing = asyncio.create_task(engine.remove_camera("a"))
+    removing = asyncio.create_task(engine.cameras.remove("a"))
     await until(joining.is_set)
     await engine.stop()
     with pytest.raises(RuntimeError):
         await removing
     with pytest.raises(RuntimeError, match="the engine has stopped"):
-        engine.add_camera(CameraConfig(id="c", source=SourceAddress("pattern:128x96@50")))
+        engine.cameras.add(CameraConfig(id="c", source=SourceAddress("pattern:128x96@50")))
 
 
 async def test_a_dropped_feed_is_collected_without_waiting_for_the_publisher() -> None:

@@ -209,7 +209,7 @@ async def test_a_node_client_receives_valid_complete_and_ordered_messages_of_an_
         running(client, engine.publisher.endpoint) as node,
     ):
         await node.read_until(enough)
-        await engine.remove_camera("door")
+        await engine.cameras.remove("door")
         got = await node.read_until(lambda seen: removed(seen[-1:]))
     for body in got:
         VALIDATORS[body["schema"]].validate(body)

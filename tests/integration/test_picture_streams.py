@@ -156,7 +156,7 @@ async def test_clients_that_do_not_read_cause_few_pictures_stop_no_camera_and_ar
         opened = [await silent(client, f"{SEVERAL}?camera=a&camera=b&width=640&max_fps=60") for _ in range(30)]
         await until(lambda: len(engine._live_pictures._watched.get("b", ())) == 30)
         for name in "ab":
-            engine.add_camera(CameraConfig.model_validate({"id": name, "source": "pattern:640x360@25"}))
+            engine.cameras.add(CameraConfig.model_validate({"id": name, "source": "pattern:640x360@25"}))
         await until(lambda: engine.cameras.running["a"].ring.processed > 100)
         await until(lambda: engine._http.streams == 0)  # type: ignore[union-attr]
         processed = sum(camera.processed for camera in engine.stats().cameras)

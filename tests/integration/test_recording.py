@@ -142,7 +142,7 @@ async def test_stopping_the_engine_or_removing_the_camera_completes_the_open_cli
     cameras = [{"id": name, "source": "pattern:128x96@25"} for name in ("gone", "left")]
     async with recorded(recording(tmp_path, *cameras), between(0.5, 60)) as engine:
         await until(lambda: sum(frame.media_time_us > 1_000_000 for frame in engine.frames) > 10)
-        await engine.engine.remove_camera("gone")
+        await engine.engine.cameras.remove("gone")
         gone = await engine.clip()
         assert set(engine.recorder.cameras) == {"left"}
     clips = engine.recorder.library.clips()
@@ -177,7 +177,7 @@ async def test_nothing_is_held_of_a_camera_that_is_disabled_or_no_longer_recorde
         await change("changed", ring_slots=3)
         monkeypatch.setattr(CameraReader, "start", fail_to_start)
         with pytest.raises(RuntimeError, match="thread"):
-            engine.engine.add_camera(CameraConfig.model_validate({**cameras[0], "id": "unstarted"}))
+            engine.engine.cameras.add(CameraConfig.model_validate({**cameras[0], "id": "unstarted"}))
         assert set(recorder.cameras) == {"changed"}
         page = engine.engine.metrics.render().decode()
     assert 'partstream_clip_packet_bytes{camera="changed"}' in page

@@ -56,7 +56,7 @@ async def test_a_mode_for_all_cameras_holds_for_those_added_later(tmp_path: Path
         for method, body in (("PUT", {"source": PATTERN, "privacy": "off"}), ("PATCH", {"privacy": None})):
             status, made, _ = await client.ask(method, "/api/v1/cameras/late", json=body)
             assert status in (200, 201) and made["privacy"] == made["settings"]["privacy"] == "skeleton"
-        engine.add_camera(configured({"id": "own", "source": PATTERN}).cameras[0])
+        engine.cameras.add(configured({"id": "own", "source": PATTERN}).cameras[0])
         assert {config.privacy_mode for config in engine.cameras.configs.values()} == {"skeleton"}
         assert (await client.get("/healthz"))["privacy"] == {"off": 0, "masked": 0, "skeleton": 3}
 
