@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +36,7 @@ from stages.stored_settings import decoded, encoded
 from stages.third_party.weights import WeightsError
 from stages.vocabulary import Vocabulary
 from stages.weight_terms import WeightTerms, weight_terms
+from stages.whole_file import whole_file
 
 FORMAT = "partstream.checkpoint/1"
 _FEATURES = "features."
@@ -130,14 +130,9 @@ def save(checkpoint: Checkpoint, path: Path) -> str:
         metadata["detector"] = checkpoint.detector.description.to_json()
         named |= {f"{_DETECTOR}{name}": tensor for name, tensor in checkpoint.detector.tensors.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        mode = (path if path.exists() else partial).stat().st_mode
-        save_file(tensors, partial, metadata)
-        partial.chmod(stat.S_IMODE(mode))  # safetensors makes files that only their owner can read
-        partial.replace(path)
+        with whole_file(path) as unfinished:
+            save_file(tensors, unfinished, metadata)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: can't be written: {error}") from None
     return file_sha256(path)

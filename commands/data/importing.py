@@ -13,8 +13,7 @@ from commands.ending import EXIT_USAGE, fail, plain_console, say
 
 if TYPE_CHECKING:
     from training.sources.formats.conversion import Options
-    from training.sources.formats.facts import PublicSource
-    from training.sources.formats.importing import Report
+    from training.sources.formats.importing import PublicSource, Report
 
 EPILOG = lines(
     "`partstream data import utkinect UTKinect/joints --like utkinect --out data`",
@@ -93,8 +92,7 @@ def import_command(
     from training.console.progress_bar import progress_bar
     from training.sources.formats.body import FormatError
     from training.sources.formats.bvh import read_joint_map
-    from training.sources.formats.facts import PUBLIC
-    from training.sources.formats.importing import Request, import_source
+    from training.sources.formats.importing import PUBLIC, Request, import_source
     from training.sources.formats.labels import compiled, parse_pairs, read_pairs
 
     public = PUBLIC.get(like) if like is not None else None

@@ -39,7 +39,7 @@ from training.run.record import training_command
 from training.run.train import Outcome, check_output, train
 from training.settings.run_config import MINUTES, MOVENET, TrainingConfig
 from training.sources.examples.example_clips import FEWEST_TO_MEASURE
-from training.sources.formats.facts import missing_sources
+from training.sources.formats.importing import missing_sources
 from training.sources.recorded import RecordedMotion, open_recorded
 from training.sources.terms import read_sources
 

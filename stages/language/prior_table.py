@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from stages.third_party import package_download, weights
 from stages.third_party.package_download import DownloadError
 from stages.third_party.weights import WeightsError, cache_dir
 from stages.vocabulary import Vocabulary
+from stages.whole_file import whole_file
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 TOKEN_FILES = ("tokenizer.json", "vocab.txt")
@@ -212,9 +212,5 @@ def _read(path: Path, vocabulary: Vocabulary) -> Tensor | None:
 
 def _write(path: Path, rows: Tensor) -> None:
     """Write the file atomically; do nothing if the cache cannot be written."""
-    with contextlib.suppress(OSError, SafetensorError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=path.parent) as scratch:
-            partial = Path(scratch) / path.name
-            save_file({"rows": rows}, partial)
-            partial.replace(path)
+    with contextlib.suppress(OSError, SafetensorError), whole_file(path) as unfinished:
+        save_file({"rows": rows}, unfinished)

@@ -5,7 +5,6 @@ A file's layout is recognised by its tensors' names (`LAYOUTS`), and the network
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from torch import Tensor
 from stages.region_features.vgg_features import Normalisation, VggConfig, VggFeatures
 from stages.stored_settings import decoded, encoded
 from stages.third_party.weights import WeightsError
+from stages.whole_file import whole_file
 
 FORMAT = "partstream.features/1"
 
@@ -138,14 +138,10 @@ def save_features(features: VggFeatures, path: Path) -> None:
     """Write weights and configuration atomically into one safetensors file. Raises `WeightsError`."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in features.state_dict().items()}
     metadata = {"format": FORMAT, "features": encoded(features.config)}
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata)
-        partial.replace(path)
+        with whole_file(path) as unfinished:
+            save_file(tensors, unfinished, metadata)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise WeightsError(f"{path}: can't be written: {error}") from None
 
 

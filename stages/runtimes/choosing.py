@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -40,6 +39,7 @@ from stages.runtimes.network import (
 )
 from stages.settings import Precision, Runtime
 from stages.third_party.weights import cache_dir
+from stages.whole_file import whole_file
 
 FORMAT = "partstream.runtime/4"
 
@@ -104,11 +104,8 @@ def write_choice(folder: Path, choice: StoredChoice) -> None:
     """Store a choice atomically. If the folder can't be written, runtimes are measured at each start."""
     path = choice_file(folder, choice.key)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as scratch:
-            partial = Path(scratch) / path.name
-            partial.write_bytes(msgspec.json.format(msgspec.json.encode(choice), indent=1) + b"\n")
-            partial.replace(path)
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(choice), indent=1) + b"\n")
     except OSError as error:
         logger.info(
             "model.runtime: %s can't be written (%s): runtimes are measured at each start", path, error.strerror

@@ -19,6 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from stages.whole_file import whole_file
+
 FORMAT = "partstream.sightings/3"
 _ROI_PARTS, _ROI_OBJECTS = "roi.parts", "roi.objects"
 
@@ -92,16 +94,11 @@ def write_sightings(path: Path, key: str, seen: Sightings, roi: RoiVectors | Non
     }
     if roi is not None:
         tensors |= {_ROI_PARTS: roi.parts.contiguous(), _ROI_OBJECTS: roi.objects.contiguous()}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, unfinished, {"format": FORMAT, "key": key})
-        unfinished.chmod(0o644)
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            save_file(tensors, unfinished, {"format": FORMAT, "key": key})
     except SafetensorError as error:
         raise OSError(f"{path}: can't be written: {error}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def key_of(path: Path) -> str | None:

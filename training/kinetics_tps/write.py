@@ -6,11 +6,10 @@ that would be read back differently is rejected.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from stages.whole_file import whole_file
 from training.kinetics_tps.annotations import encode_frame
 from training.kinetics_tps.data_errors import printable
 from training.kinetics_tps.dataset import DatasetError, Video
@@ -75,16 +74,7 @@ def write_frame_list(root: Path, split: Split, frames: Mapping[str, int]) -> Non
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file atomically and create its folder. Raises `DatasetError`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Hidden, so that it is not read as part of the data set if the process is killed now.
-        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(content)
     except OSError as error:
         raise DatasetError(f"{printable(str(path))}: can't be written: {error.strerror}") from None

@@ -12,10 +12,10 @@ import numpy as np
 from training.sources.captured.bodies import check_joints
 from training.sources.formats.body import JOINT, JOINTS
 from training.sources.formats.conversion import toes_forward
-from training.sources.formats.writing import Tally
-from training.sources.motion_clips import MOTION, POSES, UNKNOWN, MotionClips, read_file
+from training.sources.formats.writing import Tally, frames_of_actions
+from training.sources.motion_clips import MOTION, POSES, MotionClips, read_file
 from training.sources.sampling import USUAL_FPS
-from training.sources.segmented_videos import LABELS, VIDEO, read_labels
+from training.sources.segmented_videos import LABELS, VIDEO, frames_of_labels, read_labels
 from training.sources.terms import DataFolderError, read_sources
 
 LIMBS = tuple(
@@ -100,16 +100,9 @@ def _check_videos(path: Path, report: SourceReport) -> None:
     if not (path / LABELS).is_file():
         raise DataFolderError(f"{path}: has no {LABELS}")
     videos = read_labels(path / LABELS)
-    report.tally = Tally(len(videos), len({video.person for video in videos} - {""}))
+    report.tally = Tally(people=len({video.person for video in videos} - {""}))
     for video in videos:
-        report.tally.frames += video.frames
-        report.tally.seconds += video.frames / video.fps
-        lasting: dict[str, int] = {}
-        for segment in video.segments:
-            if segment.label is not None:
-                lasting[segment.label] = lasting.get(segment.label, 0) + segment.end - segment.first
-        for action, frames in lasting.items():
-            report.tally.add(action, frames / video.fps)
+        report.tally.add(video.frames, video.fps, frames_of_labels(video.segments))
     if not report.tally.actions:
         report.notes.append("no frame is labelled")
 
@@ -117,19 +110,17 @@ def _check_videos(path: Path, report: SourceReport) -> None:
 def _check_clips(clips: MotionClips, report: SourceReport) -> None:
     if report.kind == MOTION:
         check_joints(clips)
-    people = len(set(clips.person) - {""})
-    report.tally = Tally(len(clips), people, len(clips.points))
+    report.tally = Tally(people=len(set(clips.person) - {""}))
     variations: list[float] = []
     forward: list[tuple[float, float]] = []
     whole_body = clips.names == JOINTS
     for clip in range(len(clips)):
         frames = clips.frames(clip)
-        seconds = 1 / (clips.fps[clip] or USUAL_FPS)
-        points, action = clips.points[frames].astype(np.float32), clips.action[frames]
-        report.tally.seconds += len(points) * seconds
-        for number, count in zip(*np.unique(action, return_counts=True), strict=True):
-            if number != UNKNOWN:
-                report.tally.add(clips.actions[number], float(count) * seconds)
+        points, lasting = (
+            clips.points[frames].astype(np.float32),
+            frames_of_actions(clips.action[frames], clips.actions),
+        )
+        report.tally.add(len(points), float(clips.fps[clip]) or USUAL_FPS, lasting)
         if whole_body and report.kind == MOTION:
             variations += limb_variations(points)
             forward.append(toes_forward(points))

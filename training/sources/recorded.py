@@ -16,7 +16,7 @@ from training.kinetics_tps.video_roles import Role
 from training.sequences.source import Source
 from training.settings.run_config import RecordedConfig
 from training.sources.captures import Captures
-from training.sources.formats.facts import PUBLIC
+from training.sources.formats.importing import PUBLIC
 from training.sources.motion_clips import MOTION, POSES, MotionClips, read_clips
 from training.sources.poses import Poses
 from training.sources.roles import roles

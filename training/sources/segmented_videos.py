@@ -11,7 +11,8 @@ end is exclusive, and the label is an action or null. Frames in no segment are n
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -37,6 +38,15 @@ class Segment(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     first: Annotated[int, Meta(ge=0)]
     end: int
     label: Annotated[str, Meta(min_length=1)] | None
+
+
+def frames_of_labels(segments: Iterable[Segment]) -> Counter[str]:
+    """Return the number of frames that segments give each label."""
+    lasting: Counter[str] = Counter()
+    for segment in segments:
+        if segment.label is not None:
+            lasting[segment.label] += segment.end - segment.first
+    return lasting
 
 
 @dataclass(frozen=True, slots=True)

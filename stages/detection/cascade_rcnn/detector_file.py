@@ -6,7 +6,6 @@ A `StoredDetector` is the content of a file, from which mmdet builds the model; 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from stages.detection.cascade_rcnn.detector_model import (
     read_config,
 )
 from stages.detection.detections import DetectorError
+from stages.whole_file import whole_file
 
 FORMAT = "partstream.detector/1"
 _MAX_NAMED = 5
@@ -69,14 +69,10 @@ def save(model: nn.Module, description: DetectorDescription, path: Path, half: b
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     if half:
         tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    unfinished = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, unfinished, {"format": FORMAT, "description": description.to_json()})
-        unfinished.replace(path)
+        with whole_file(path) as unfinished:
+            save_file(tensors, unfinished, {"format": FORMAT, "description": description.to_json()})
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         raise DetectorError(f"{path}: can't be written: {error}") from None
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.sources.formats.body import JOINTS
-from training.sources.formats.kinect import UTKINECT_JOINTS
+from training.sources.formats.datasets import UTKINECT_JOINTS
 
 Array = NDArray[np.float64]
 

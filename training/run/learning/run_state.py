@@ -7,7 +7,6 @@ learning rate follows from the step. A data folder is represented by its fingerp
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stages.whole_file import whole_file
 from training.run.learning.losses import Rarity
 from training.run.learning.training_run import Run, TrainingError
 from training.settings.run_config import TrainingConfig
@@ -39,16 +39,12 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
         "random": _random_states(),
         "extra": extra,
     }
-    unfinished = path.with_name(path.name + ".partial")
     try:
-        with unfinished.open("wb") as file:
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
     except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
         else:  # torch.save raises it on a full disk, without naming the cause

@@ -6,37 +6,32 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST_BYTES = 2_000_000_000
+from stages.settings_file import SettingsFileError, read_settings
 
 
 class FormatError(ValueError):
     """A file is not what its format demands; the message names the file, the place and what to do."""
 
 
-def check_size(path: Path) -> None:
-    """Raise `FormatError` for a file that is missing, not a file, empty or too large."""
-    try:
-        if not path.is_file():
-            raise FormatError(f"{path}: there is no such file")
-        size = path.stat().st_size
-    except OSError as error:
-        raise FormatError(f"{path}: can't be read ({error.strerror or error})") from None
-    if size == 0:
+def check_file(path: Path) -> None:
+    """Raise `FormatError` for a file that is missing or empty."""
+    if not path.is_file():
+        raise FormatError(f"{path}: there is no such file")
+    if not path.stat().st_size:
         raise FormatError(f"{path}: is empty")
-    if size > LARGEST_BYTES:
-        raise FormatError(f"{path}: has {size} bytes; files of more than {LARGEST_BYTES} are not read. Split it")
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, stripped text) of the lines that are not blank.
 
-    Raises `FormatError` for a file that cannot be read, is too large or is not UTF-8 text.
+    Raises `FormatError` for a file that cannot be read or is not UTF-8 text.
     """
-    check_size(path)
+    check_file(path)
     try:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
@@ -46,6 +41,14 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise FormatError(f"{path}: is not UTF-8 text") from None
     except OSError as error:
         raise FormatError(f"{path}: can't be read ({error.strerror or error})") from None
+
+
+def read_mapping(path: Path, what: str) -> dict[Any, Any]:
+    """Read a mapping from a YAML or JSON file; `what` describes it in errors. Raises `FormatError`."""
+    try:
+        return read_settings(path, what)
+    except SettingsFileError as error:
+        raise FormatError(str(error)) from None
 
 
 def numbers(path: Path, line: int, words: list[str], length: int, what: str) -> NDArray[np.float64]:

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.settings_file import SettingsFileError, read_settings
 from training.sources.formats.body import (
     JOINT,
     JOINTS,
@@ -20,6 +18,7 @@ from training.sources.formats.body import (
     Points,
     empty_joints,
     numbers,
+    read_mapping,
     text_lines,
 )
 
@@ -29,8 +28,6 @@ Channel = tuple[str, int]
 
 END = "_end"
 """An `End Site` is named as its parent with this ending."""
-_CHUNK = 2048
-"""Frames whose rotations are held at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,21 +47,22 @@ class Bvh:
 
     def positions(self, nodes: Sequence[int]) -> NDArray[np.float32]:
         """Return the positions [T, len(nodes), 3] of these nodes, in the file's unit and axes."""
-        found = np.empty((len(self.motion), len(nodes), 3), np.float32)
-        needed: set[int] = set()
-        for node in nodes:
-            while node >= 0 and node not in needed:
-                needed.add(node)
-                node = self.parents[node]
-        deltas = self._deltas()
-        for first in range(0, len(self.motion), _CHUNK):
-            rows = slice(first, first + _CHUNK)
-            found[rows] = self._chunk(self.motion[rows].astype(np.float64), nodes, needed, deltas)
-        return found
-
-    def _columns(self) -> list[int]:
-        """Return each node's first column in `motion`."""
-        return np.cumsum([0, *(len(channels) for channels in self.channels)]).tolist()
+        motion, frames = self.motion.astype(np.float64), len(self.motion)
+        deltas, column = self._deltas(), 0
+        rotation: list[Array] = []
+        place: list[Array] = []
+        for node, parent in enumerate(self.parents):
+            local = np.repeat(self.offsets[node][None], frames, 0)
+            turn = np.broadcast_to(np.eye(3), (frames, 3, 3))
+            for kind, axis in self.channels[node]:
+                values, column = motion[:, column], column + 1
+                if kind == "rotation":
+                    turn = turn @ axis_rotations(axis, np.radians(values))
+                else:
+                    local[:, axis] = values + (self.offsets[node, axis] if node in deltas else 0)
+            rotation.append(turn if parent < 0 else rotation[parent] @ turn)
+            place.append(local if parent < 0 else place[parent] + np.einsum("tij,tj->ti", rotation[parent], local))
+        return np.stack([place[node] for node in nodes], 1).astype(np.float32)
 
     def _deltas(self) -> set[int]:
         """Return the nodes whose position channels are added to the offset.
@@ -72,10 +70,11 @@ class Bvh:
         The root's are positions in the world. Below it, files differ: most repeat the offset in the channels, some
         hold the deviation from it.
         """
-        columns = self._columns()
         added: set[int] = set()
+        column = 0
         for node, channels in enumerate(self.channels):
-            places = [(columns[node] + n, axis) for n, (kind, axis) in enumerate(channels) if kind == "position"]
+            places = [(column + n, axis) for n, (kind, axis) in enumerate(channels) if kind == "position"]
+            column += len(channels)
             if self.parents[node] < 0 or not places:
                 continue
             values = self.motion[:, [column for column, _ in places]]
@@ -83,27 +82,6 @@ class Bvh:
             if np.abs(values).mean() < np.abs(values - offset).mean():
                 added.add(node)
         return added
-
-    def _chunk(self, motion: Array, nodes: Sequence[int], needed: set[int], deltas: set[int]) -> Array:
-        columns, frames = self._columns(), len(motion)
-        rotation: dict[int, Array] = {}
-        place: dict[int, Array] = {}
-        for node in sorted(needed):
-            local = np.repeat(self.offsets[node][None], frames, 0)
-            turn = np.broadcast_to(np.eye(3), (frames, 3, 3))
-            for number, (kind, axis) in enumerate(self.channels[node]):
-                values = motion[:, columns[node] + number]
-                if kind == "rotation":
-                    turn = turn @ axis_rotations(axis, np.radians(values))
-                else:
-                    local[:, axis] = values + (self.offsets[node, axis] if node in deltas else 0)
-            parent = self.parents[node]
-            if parent < 0:
-                rotation[node], place[node] = turn, local
-            else:
-                rotation[node] = rotation[parent] @ turn
-                place[node] = place[parent] + np.einsum("tij,tj->ti", rotation[parent], local)
-        return np.stack([place[node] for node in nodes], 1)
 
 
 def axis_rotations(axis: int, radians: Array) -> Array:
@@ -223,10 +201,7 @@ def read_joint_map(path: Path) -> JointMap:
 
     Raises `FormatError`.
     """
-    try:
-        content: dict[Any, Any] = read_settings(path, " of our joints to the file's, such as `l_wrist: LeftHand`")
-    except SettingsFileError as error:
-        raise FormatError(str(error)) from None
+    content = read_mapping(path, " of our joints to the file's, such as `l_wrist: LeftHand`")
     found: dict[str, tuple[str, ...]] = {}
     for joint, names in content.items():
         if joint not in JOINT:

@@ -1,20 +1,23 @@
-"""Importing a source: find its files, read and convert them, and write them into a data folder."""
+"""Importing a source: find its files, read and convert them, and write them into a data folder; and what is known of
+public sources."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
+from training.settings.run_config import RecordedConfig
 from training.sources.formats.body import FormatError, PoseSequence, Recording, whole
 from training.sources.formats.bvh import JointMap, joints_of, read_bvh
-from training.sources.formats.conversion import FPS, Options, converted
-from training.sources.formats.kinect import read_action_labels, read_utkinect
+from training.sources.formats.conversion import Options, converted
+from training.sources.formats.datasets import read_action_labels, read_jhmdb, read_penn, read_utkinect
 from training.sources.formats.labels import Labels, Pairs, matched
-from training.sources.formats.matlab import read_jhmdb, read_penn
 from training.sources.formats.videos import LabelledVideo, read_action_folders, read_table, write_videos
 from training.sources.formats.writing import (
     Tally,
@@ -26,7 +29,7 @@ from training.sources.formats.writing import (
 )
 from training.sources.motion_clips import MOTION, POSES
 from training.sources.segmented_videos import VIDEO
-from training.sources.terms import Terms
+from training.sources.terms import SourceFacts, Terms, permitted
 
 _VIDEOS = ("videos", "folders")
 _FILES = {
@@ -35,9 +38,6 @@ _FILES = {
     "penn-action": r".*\.mat",
     "jhmdb": r"joint_positions\.mat",
 }
-FORMATS = (*_FILES, *_VIDEOS)
-_MOST_FRAMES = 2_000_000
-"""Frames read for one source: they are held in memory."""
 _MOST_ERRORS = 5
 
 Progress = Callable[[int, int], None]
@@ -136,31 +136,20 @@ def source_files(format: str, paths: Sequence[Path]) -> list[Path]:
 def _read(request: Request, left_out: list[str], progress: Progress | None) -> list[Recording | PoseSequence]:
     reader, files = _reader(request), source_files(request.format, request.paths)
     read: list[Recording | PoseSequence] = []
-    frames = 0
     for number, path in enumerate(files):
         try:
-            found = reader(path)
+            read.append(reader(path))
         except FormatError as error:
             left_out.append(str(error))
             if not request.skip_errors and len(left_out) >= _MOST_ERRORS:
                 break
             continue
-        read.append(found)
-        frames += len(found.keypoints) if isinstance(found, PoseSequence) else _frames(found)
-        if frames > _MOST_FRAMES:
-            raise FormatError(f"the files hold more than {_MOST_FRAMES} frames; import them as several sources")
         if progress is not None:
             progress(number + 1, len(files))
     if left_out and (not request.skip_errors or not read):
         advice = [] if request.skip_errors else ["--skip-errors leaves out files that can't be read"]
         raise FormatError("\n".join([*left_out[:_MOST_ERRORS], *advice]))
     return read
-
-
-def _frames(recording: Recording) -> int:
-    """Return a recording's frames, or those at 30 Hz if they are more: few frames far apart become many."""
-    times = recording.times
-    return max(len(times), int((times[-1] - times[0]) * FPS) + 1)
 
 
 def _reader(request: Request) -> Callable[[Path], Recording | PoseSequence]:
@@ -195,3 +184,44 @@ def _videos(request: Request) -> list[LabelledVideo]:
         what = "table of segments" if request.format == "videos" else "folder with a folder for each action"
         raise FormatError(f"give one {what}, not {len(request.paths)}")
     return read_table(request.paths[0]) if request.format == "videos" else read_action_folders(request.paths[0])
+
+
+PUBLIC_SOURCES = Path(__file__).with_name("public_sources.yaml")
+"""What is known of public sources, for `partstream data import --like NAME`."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicSource:
+    """A public data set: its format, terms and home, and how its files are named and converted.
+
+    `person_from` and `name_from` are regular expressions on a file's path; `labels` are (pattern, action).
+    `preparation`: what to do with the files of the home before the import, "" if they have the format already.
+    """
+
+    id: str
+    format: str
+    dataset: str
+    home: str
+    terms: Terms
+    terms_text: str
+    person_from: str | None = None
+    name_from: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    options: Options = field(default_factory=Options)
+    preparation: str = ""
+
+
+def _source(content: dict[str, Any]) -> PublicSource:
+    names = {"" if action == "-" else action: names.split() for action, names in content["labels"].items()}
+    labels = tuple((name, action) for action, own in names.items() for name in own)
+    return PublicSource(**{**content, "labels": labels, "options": Options(**content.get("options", {}))})
+
+
+PUBLIC = {one["id"]: _source(one) for one in yaml.safe_load(PUBLIC_SOURCES.read_text(encoding="utf-8"))}
+
+
+def missing_sources(config: RecordedConfig, present: Collection[str] = ()) -> list[PublicSource]:
+    """Return the public sources that the configuration permits and that are not `present`, by name."""
+    known = {name: SourceFacts(name, source.terms) for name, source in PUBLIC.items()}
+    wanted = permitted(known, config.terms, config.also, config.without)
+    return [PUBLIC[name] for name in sorted(wanted) if name not in present]

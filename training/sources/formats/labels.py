@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from stages.settings_file import SettingsFileError, read_settings
-from training.sources.formats.body import FormatError
+from training.sources.formats.body import FormatError, read_mapping
 from training.synthetic.motion.movement import ACTIONS
 
 Pairs = Sequence[tuple[str, str]]
@@ -30,10 +29,7 @@ def parse_pairs(texts: Sequence[str]) -> list[tuple[str, str]]:
 
 def read_pairs(path: Path) -> list[tuple[str, str]]:
     """Return the pairs of a YAML or JSON file with lines `waveHands: wave`, null for no label. Raises `FormatError`."""
-    try:
-        content = read_settings(path, " of the source's names to actions, such as `waveHands: wave`")
-    except SettingsFileError as error:
-        raise FormatError(str(error)) from None
+    content = read_mapping(path, " of the source's names to actions, such as `waveHands: wave`")
     found: list[tuple[str, str]] = []
     for pattern, action in content.items():
         if action is not None and not isinstance(action, str):

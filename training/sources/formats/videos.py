@@ -16,10 +16,10 @@ import av
 import msgspec
 
 from training.kinetics_tps.video_facts import VideoError, probe
-from training.sources.formats.body import FormatError, check_size
+from training.sources.formats.body import FormatError, check_file
 from training.sources.formats.labels import Labels
 from training.sources.formats.writing import Tally
-from training.sources.segmented_videos import EXTENSIONS, LABELS, MOST_FRAMES, VIDEO, Split
+from training.sources.segmented_videos import EXTENSIONS, LABELS, MOST_FRAMES, VIDEO, Segment, Split, frames_of_labels
 from training.sources.terms import DataFolderError
 from training.video.frames import OPEN_OPTIONS
 
@@ -54,7 +54,7 @@ class LabelledVideo:
 
 
 def read_table(path: Path) -> list[LabelledVideo]:
-    """Read segments from a CSV file with the columns video, start, end, label, or a JSON list of such objects.
+    """Read segments from a CSV file with the columns video, start, end and label.
 
     Further columns may be person, text and split. Videos are found beside the table. Raises `FormatError`.
     """
@@ -82,10 +82,8 @@ def read_table(path: Path) -> list[LabelledVideo]:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    check_size(path)
+    check_file(path)
     try:
-        if path.suffix.lower() == ".json":
-            return msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
@@ -137,7 +135,7 @@ def write_videos(
     or a segment that does not fit it, and `DataFolderError` if the folder cannot be written.
     """
     clips: dict[str, dict[str, Any]] = {}
-    tally = Tally(clips=len(videos))
+    tally = Tally()
     seen: set[str] = set()
     for video, person in zip(videos, people, strict=True):
         frames, fps, size = video_facts(video.path)
@@ -145,18 +143,12 @@ def write_videos(
         first = video.rows[0]
         person = first.person or person
         seen |= {person} - {""}
-        clip: dict[str, Any] = {"frames": frames, "fps": round(fps, 3), "size": size, "segments": segments}
+        clip: dict[str, Any] = {"frames": frames, "fps": round(fps, 3), "size": size}
+        clip["segments"] = [(one.first, one.end, one.label) for one in segments]
         clip["text"] = first.text or video.path.stem
         clip |= {key: value for key, value in (("person", person), ("split", first.split)) if value}
         clips[video.name] = clip
-        tally.frames += frames
-        tally.seconds += frames / fps
-        lasting: Counter[str] = Counter()
-        for begin, end, action in segments:
-            if action is not None:
-                lasting[action] += end - begin
-        for action, number in lasting.items():
-            tally.add(action, number / fps)
+        tally.add(frames, fps, frames_of_labels(segments))
     tally.people = len(seen)
     content = json.dumps({"format": FORMAT, "clips": clips}, indent=1, ensure_ascii=False)
     _place(folder / VIDEO / source, videos, content, copy=copy)
@@ -191,10 +183,8 @@ def _place(place: Path, videos: Sequence[LabelledVideo], content: str, *, copy: 
         raise DataFolderError(f"{place}: can't be written ({error.strerror or error})") from None
 
 
-def _segments(
-    video: LabelledVideo, frames: int, fps: float, labels: Labels, *, in_frames: bool
-) -> list[tuple[int, int, str | None]]:
-    found: list[tuple[int, int, str | None]] = []
+def _segments(video: LabelledVideo, frames: int, fps: float, labels: Labels, *, in_frames: bool) -> list[Segment]:
+    found: list[Segment] = []
     scale = 1.0 if in_frames else fps
     for row in video.rows:
         begin, end = (0, frames) if video.to_end else (round(row.start * scale), round(row.end * scale))
@@ -205,9 +195,9 @@ def _segments(
                 f"{where}: must begin before its end and within the video, which has {frames} frames at {fps:g} a "
                 f"second; are start and end in {unit}?"
             )
-        if found and begin < found[-1][1]:
-            raise FormatError(f"{where}: overlaps the segment before it, which ends at frame {found[-1][1]}")
-        found.append((begin, min(end, frames), (labels.action(row.label) if row.label else "") or None))
+        if found and begin < found[-1].end:
+            raise FormatError(f"{where}: overlaps the segment before it, which ends at frame {found[-1].end}")
+        found.append(Segment(begin, min(end, frames), (labels.action(row.label) if row.label else "") or None))
     return found
 
 

@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.whole_file import whole_file
 from training.sources.formats.body import JOINTS, KEYPOINTS, PoseSequence, Recording, Span
 from training.sources.formats.conversion import FPS
 from training.sources.formats.labels import Labels
@@ -33,10 +34,20 @@ class Tally:
     seconds: float = 0.0
     actions: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def add(self, action: str, seconds: float) -> None:
-        """Count one clip's seconds of an action."""
-        clips, before = self.actions.get(action, (0, 0.0))
-        self.actions[action] = (clips + 1, before + seconds)
+    def add(self, frames: int, rate: float, lasting: Mapping[str, int]) -> None:
+        """Count one clip of `frames` frames at `rate` a second, in which actions are `lasting` some of them."""
+        self.clips += 1
+        self.frames += frames
+        self.seconds += frames / rate
+        for action, count in lasting.items():
+            clips, before = self.actions.get(action, (0, 0.0))
+            self.actions[action] = (clips + 1, before + count / rate)
+
+
+def frames_of_actions(action: NDArray[np.int64], names: Sequence[str]) -> dict[str, int]:
+    """Return the number of frames of each action that occurs. `action` [T]: indices of `names`, -1 unknown."""
+    numbers, counts = np.unique(action, return_counts=True)
+    return {names[int(number)]: int(count) for number, count in zip(numbers, counts, strict=True) if number != UNKNOWN}
 
 
 def check_target(folder: Path, name: str, kind: str, *, replace: bool) -> None:
@@ -118,15 +129,12 @@ def _write_clips(
 ) -> Tally:
     if len(actions) > np.iinfo(np.int8).max:
         raise DataFolderError(f"{path}: {len(actions)} actions are too many for one source")
-    tally = Tally(len(clips), len({one.person for one in clips} - {""}), sum(map(len, marked)))
+    tally = Tally(people=len({one.person for one in clips} - {""}))
     whole: list[str] = []
     for frames, rate in zip(marked, rates, strict=True):
-        tally.seconds += len(frames) / rate
-        numbers, counts = np.unique(frames, return_counts=True)
-        whole.append(actions[int(numbers[0])] if len(numbers) == 1 and numbers[0] != UNKNOWN else "")
-        for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-            if number != UNKNOWN:
-                tally.add(actions[int(number)], count / rate)
+        lasting = frames_of_actions(frames, actions)
+        tally.add(len(frames), rate, lasting)
+        whole.append(next((action for action, count in lasting.items() if count == len(frames)), ""))
     content = {
         **fields,
         "start": np.cumsum([0, *map(len, marked)]).astype(np.int64),
@@ -173,12 +181,8 @@ def write_entry(
 
 def replace_file(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Write a file beside its place, then move it there. Raises `DataFolderError`."""
-    partial = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
             write(file)
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise DataFolderError(f"{path}: can't be written ({error.strerror or error})") from None

@@ -18,7 +18,7 @@ from training.run.learning.training_run import TrainingError
 from training.run.record import check_profile, initial_terms, resulting_terms
 from training.run.train import check_output
 from training.settings.run_config import RecordedConfig, load
-from training.sources.formats.facts import missing_sources
+from training.sources.formats.importing import missing_sources
 from training.sources.terms import SourceFacts, permits_any_use
 from training.synthetic.videos.making import note_file
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from commands.data.importing import Format
 from support.training.motion_files import (
     bvh_text,
     save_jhmdb,
@@ -21,8 +22,7 @@ from training.sources.checking import check_folder
 from training.sources.formats.body import JOINTS, KEYPOINTS, FormatError
 from training.sources.formats.bvh import CANDIDATES
 from training.sources.formats.conversion import Options
-from training.sources.formats.facts import PUBLIC
-from training.sources.formats.importing import FORMATS, Report, Request, import_source
+from training.sources.formats.importing import PUBLIC, Report, Request, import_source
 from training.sources.formats.labels import Labels, compiled, parse_pairs, read_pairs
 from training.sources.motion_clips import read_clips
 from training.sources.terms import DataFolderError, read_sources
@@ -219,7 +219,7 @@ def test_the_first_fitting_pattern_decides_and_an_empty_one_leaves_unlabelled_on
 
 def test_the_public_sources_are_complete_and_consistent() -> None:
     for name, public in PUBLIC.items():
-        assert public.id == name and public.format in FORMATS and re.fullmatch("[a-z0-9_]+", name)
+        assert public.id == name and public.format in get_args(Format) and re.fullmatch("[a-z0-9_]+", name)
         assert all(action in ("", *ACTIONS) for _, action in public.labels)
         assert public.home.startswith("http") and public.terms_text and public.dataset
         compiled(public.person_from, "")

@@ -10,7 +10,7 @@ import pytest
 from support.training.motion_files import figure, utkinect_text, walked, y_up
 from training.sources.formats.body import JOINT, JOINTS, FormatError
 from training.sources.formats.conversion import Options, converted, toes_forward
-from training.sources.formats.kinect import read_action_labels, read_utkinect
+from training.sources.formats.datasets import read_action_labels, read_utkinect
 
 SEEN = [joint for joint in JOINTS if joint != "head_top"]
 

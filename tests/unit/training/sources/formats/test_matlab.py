@@ -10,7 +10,7 @@ from scipy.io import savemat
 
 from support.training.motion_files import save_jhmdb, save_penn
 from training.sources.formats.body import KEYPOINT, KEYPOINTS, FormatError
-from training.sources.formats.matlab import JHMDB_JOINTS, WORLD_UNIT, read_jhmdb, read_penn
+from training.sources.formats.datasets import JHMDB_JOINTS, WORLD_UNIT, read_jhmdb, read_penn
 
 COLUMNS = np.arange(13.0)
 
