@@ -35,11 +35,6 @@ AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """The target has confirmed the message."""
-
-
-@dataclass(frozen=True, slots=True)
 class Failed:
     """The message may not have arrived. `final`: it is not tried again. `retry_after_s`: the target's wish."""
 
@@ -64,8 +59,8 @@ class Sender(Protocol):
     async def ready(self) -> None:
         """Wait until the target can be tried."""
 
-    async def send(self, attempt: Attempt) -> Sent | Failed:
-        """Send a message once."""
+    async def send(self, attempt: Attempt) -> Failed | None:
+        """Send a message once. Return None when the target has confirmed it."""
         ...
 
     async def close(self) -> None:
@@ -104,10 +99,10 @@ class Outbox:
             self._ledger.trying(seq, body)
         return Attempt(delivery, body, None if delivery.kind in PLAIN else decode(body), delivery.attempts + 1)
 
-    def end(self, attempt: Attempt, result: Sent | Failed, now_us: int, age_us: int) -> str:
+    def end(self, attempt: Attempt, result: Failed | None, now_us: int, age_us: int) -> str:
         """Record how a try ended, of a message of this age. Return the outcome: sent, retried, given_up."""
         delivery = attempt.delivery
-        if isinstance(result, Sent):
+        if result is None:
             self._ledger.tried(delivery.seq, "sent", now_us)
             return "sent"
         if result.final or age_us >= self._config.targets[delivery.target].give_up_after:
@@ -221,6 +216,6 @@ class Lanes:
         at = now()
         outcome = self._outbox.end(attempt, result, at.us, at.steady_us - made_us)
         self.outcomes[outcome] += 1
-        if isinstance(result, Failed):
+        if result is not None:
             log = logger.error if outcome == "given_up" else logger.info
             log("%s: message %s was not delivered (%s)", self._name, waiting.id, result.reason)

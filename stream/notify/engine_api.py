@@ -39,8 +39,9 @@ class EngineApi:
         )
         self._tls = tls_context(config.ca_file)
         self._session: aiohttp.ClientSession | None = None
-        self._logged: set[int] = set()
-        """The unexpected answers that were logged, and `NO_ANSWER` while there is none."""
+        self._silent = False
+        self._answers: dict[str, int] = {}
+        """The last answer to each kind of request."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -97,25 +98,27 @@ class EngineApi:
                 method, self._address + path, ssl=self._tls or True, allow_redirects=False
             ) as response:
                 body = await response.read()
+                found = json.loads(body) if as_json and response.status == OK else body
                 self._report(response.status, f"{method} {path}")
-                return response.status, json.loads(body) if as_json and response.status == OK else body
+                return response.status, found
         except _ERRORS as error:
-            self._report(NO_ANSWER, str(error).replace(" ssl:default", "") or type(error).__name__)
+            self._report(NO_ANSWER, path, str(error).replace(" ssl:default", "") or type(error).__name__)
             return NO_ANSWER, None
 
-    def _report(self, status: int, what: str) -> None:
-        """Log a silent server, and each unexpected answer, once; and that the server answers again."""
-        if status != NO_ANSWER and NO_ANSWER in self._logged:
-            logger.warning("the engine's HTTP server answers again")
-            self._logged.discard(NO_ANSWER)
-        if status in EXPECTED or status in self._logged:
+    def _report(self, status: int, request: str, error: str = "") -> None:
+        """Log that the server is silent, that it answers again, and an unexpected answer when it is a new one."""
+        silent, self._silent = self._silent, status == NO_ANSWER
+        if self._silent:
+            if not silent:
+                logger.warning("the engine's HTTP server %s did not answer: %s", self._address, error)
             return
-        self._logged.add(status)
-        if status == NO_ANSWER:
-            logger.warning("the engine's HTTP server %s did not answer: %s", self._address, what)
-        else:
+        if silent:
+            logger.warning("the engine's HTTP server answers again")
+        kind = "/".join(request.split("/")[:4])  # without ids
+        before, self._answers[kind] = self._answers.get(kind), status
+        if status not in EXPECTED and status != before:
             remedy = "; set engine.token_file to a valid token with the right look (review to acknowledge)"
-            logger.warning("the engine answered %d to %s%s", status, what, remedy if status in UNAUTHORISED else "")
+            logger.warning("the engine answered %d to %s%s", status, request, remedy if status in UNAUTHORISED else "")
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext | None:

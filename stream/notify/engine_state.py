@@ -59,8 +59,6 @@ class AlertStates:
         """Alerts that began before it, and are open or ended before it, are shown but not announced."""
         self._close_others_us: int | None = now.steady_us + NEW_RUN_US
         """When the alerts of earlier runs are closed: the engine has time to report them."""
-        self._earlier_us = 0
-        """When a message of a run that is over arrived last."""
         self._unlisted_us: dict[str, int] = {}
         """Since when statistics lack each open alert of this run."""
 
@@ -78,7 +76,7 @@ class AlertStates:
         # At the first start the clock may have been wrong, ahead of that of the cameras.
         self._since_us = min(self._since_us, now.us - self._config.late_after)
         if earlier:
-            self._earlier_us = now.steady_us
+            self._close_others_us = now.steady_us + NEW_RUN_US
         row = self._ledger.alert(alert.alert)
         if alert.state == "cleared":
             return self._cleared(alert, row, now)
@@ -114,11 +112,9 @@ class AlertStates:
         """Close the alerts of earlier runs if it is time."""
         if self._close_others_us is None or now.steady_us < self._close_others_us:
             return []
+        self._close_others_us = None
         others = [row for row in self._ledger.open_alerts() if row.run != self.run]
-        until_us = self._earlier_us + NEW_RUN_US
-        arriving = [row for row in others if not row.shown] if now.steady_us < until_us else []
-        self._close_others_us = until_us if arriving else None
-        return [self._close(row, "new_run", now) for row in others if row not in arriving]
+        return [self._close(row, "new_run", now) for row in others]
 
     def lost_engine(self, now: Now) -> list[Change]:
         """Close all alerts: the engine has been silent for long."""

@@ -49,12 +49,10 @@ class Received:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a burst changed: targets with new messages, and whether sensors may have changed; and counts of it."""
+    """What a burst changed: targets with new messages, and whether sensors may have changed."""
 
     targets: set[str] = field(default_factory=set[str])
     shown: bool = False
-    closed: Counter[str] = field(default_factory=Counter[str])
-    held: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
 
 class Intake:
@@ -87,7 +85,6 @@ class Intake:
         self._reported_us = self._written_us = self._pruned_us = 0
         self._read: dict[tuple[str, str, int], Position] = {}
         """How far topics were read that the ledger does not have yet."""
-        self._recent: dict[str, list[AlertRow]] = {}
 
     def take(self, burst: Sequence[Received], now: Now) -> Outcome:
         """Take messages. If the ledger cannot be written, offer the same burst again."""
@@ -105,7 +102,6 @@ class Intake:
                 self._ledger.set_meta("run", self.states.run)
                 self._ledger.reached(one for one in read.values() if one.topic.startswith(("alerts/", "stats/")))
         self._read, self._written_us = ({}, now.steady_us) if written else (read, self._written_us)
-        self._count(outcome)
         self.messages.update(kind_of(one.message) for one in burst)
         self._heard_us = now.steady_us
         self.silent = self._lost_engine = False
@@ -134,7 +130,6 @@ class Intake:
         if report:
             self._missed, self._more, self._reported_us = 0, False, now.steady_us
         self._pruned_us = now.steady_us if prune else self._pruned_us
-        self._count(outcome)
         outcome.shown |= silent and not self.silent
         self.silent, self._lost_engine = silent, lost
         return outcome
@@ -184,13 +179,7 @@ class Intake:
 
     def recent(self, camera: str) -> list[AlertRow]:
         """Return the latest closed alerts of a camera, the oldest first."""
-        if camera not in self._recent:
-            self._recent[camera] = self._ledger.closed_alerts(camera, RECENT)
-        return self._recent[camera]
-
-    def _count(self, outcome: Outcome) -> None:
-        self.closed += outcome.closed
-        self.held += outcome.held
+        return self._ledger.closed_alerts(camera, RECENT)
 
     def _message(self, one: Received, now: Now, outcome: Outcome) -> list[Change]:
         message = one.message
@@ -213,20 +202,19 @@ class Intake:
     def _plan(self, changes: Sequence[Change], planned: Sequence[Delivery], outcome: Outcome, now: Now) -> bool:
         """Write the messages about changes, and those already planned. Return whether there is anything new."""
         for change in changes:
-            self._recent.pop(change.row.camera, None)
-            outcome.closed[change.row.closed_by] += change.what in ("cleared", "closed")
+            self.closed[change.row.closed_by] += change.what in ("cleared", "closed")
             armed = self._ledger.armed(change.row.camera, change.row.rule)
-            outcome.held["", "disarmed"] += change.what == "noted" and change.row.open and not armed
+            self.held["", "disarmed"] += change.what == "noted" and change.row.open and not armed
         about = (self._about(change, name, now) for change in changes for name in self._config.targets)
         for one in chain(about, planned):  # each after the one before is written, as limits count those
             if one is not None and self._ledger.plan(one, now.us):
                 outcome.targets.add(one.target)
-                outcome.held[one.target, one.error] += one.state == "held"
+                self.held[one.target, one.error] += one.state == "held"
         for name in outcome.targets:
             excess = self._ledger.count(name, "pending") - self._config.targets[name].most_pending
             for one in self._ledger.oldest_untried(name, max(0, excess)):
                 self._ledger.tried(one.seq, "held", now.us, "flood", now.us + FLOOD_US)
-                outcome.held[name, "flood"] += 1
+                self.held[name, "flood"] += 1
         outcome.shown |= bool(changes)
         return bool(changes or planned)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import apprise
 
-from stream.notify.delivery import Attempt, Failed, Sent
+from stream.notify.delivery import Attempt, Failed
 from stream.notify.notify_config import AppriseConfig, secret
 from stream.settings.config_error import ConfigError
 
@@ -46,7 +46,7 @@ class AppriseSender:
     async def ready(self) -> None:
         """Return at once: only a try shows whether the services answer."""
 
-    async def send(self, attempt: Attempt) -> Sent | Failed:
+    async def send(self, attempt: Attempt) -> Failed | None:
         """Send a message to all addresses. If one of them fails, all get it again, marked."""
         notice = attempt.notice
         assert notice is not None, "only MQTT gets events"
@@ -63,7 +63,7 @@ class AppriseSender:
                 done = await loop.run_in_executor(self._threads, self._notify, title, text, kind, jpeg)
         except TimeoutError:
             return Failed(f"no answer within {WITHIN_S:g} s")
-        return Sent() if done else Failed("a service refused it or did not answer")
+        return None if done else Failed("a service refused it or did not answer")
 
     def _notify(self, title: str, text: str, kind: apprise.NotifyType, jpeg: bytes | None) -> bool:
         if jpeg is None:

@@ -22,7 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from stream.notify.delivery import Attempt, Failed, Sent
+from stream.notify.delivery import Attempt, Failed
 from stream.notify.engine_api import tls_context
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, secret
@@ -96,7 +96,7 @@ class MqttSession:
         self._again = asyncio.Event()
         self._birth: asyncio.TimerHandle | None = None
         self._stuck = asyncio.Event()
-        self._under_way: set[asyncio.Future[Sent | Failed]] = set()
+        self._under_way: set[asyncio.Future[Failed | None]] = set()
         self._published: dict[str, bytes] = {}
         self._refused: set[str] = set()
         """Retained topics of which the broker refused the last message."""
@@ -121,7 +121,7 @@ class MqttSession:
         """Wait until messages can be sent."""
         await self._ready.wait()
 
-    async def send(self, attempt: Attempt) -> Sent | Failed:
+    async def send(self, attempt: Attempt) -> Failed | None:
         """Publish a message, and wait until the broker has confirmed it."""
         client = self._client
         if client is None:
@@ -137,7 +137,7 @@ class MqttSession:
             return Failed("the connection was lost")
         return sending.result()
 
-    async def _send(self, client: ConfirmedClient, attempt: Attempt) -> Sent | Failed:
+    async def _send(self, client: ConfirmedClient, attempt: Attempt) -> Failed | None:
         properties: Properties | None = None
         if self._config.protocol == "5" and self._config.expiry:
             properties = Properties(PacketTypes.PUBLISH)
@@ -151,7 +151,7 @@ class MqttSession:
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             self._stuck.set()
             return Failed(str(error) or type(error).__name__)
-        return Sent()
+        return None
 
     async def _send_picture(self, client: ConfirmedClient, attempt: Attempt, properties: Properties | None) -> None:
         """Publish the picture of an alert that began. A message is delivered also if its picture cannot be."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import aiohttp
 from standardwebhooks import Webhook
 
-from stream.notify.delivery import Attempt, Failed, Sent
+from stream.notify.delivery import Attempt, Failed
 from stream.notify.engine_api import tls_context
 from stream.notify.notice import encode
 from stream.notify.notify_config import WebhookConfig, secret
@@ -38,7 +38,7 @@ class WebhookSender:
     async def ready(self) -> None:
         """Return at once: only a try shows whether the receiver answers."""
 
-    async def send(self, attempt: Attempt) -> Sent | Failed:
+    async def send(self, attempt: Attempt) -> Failed | None:
         """Post a message. Any answer but 2xx is a failure."""
         self._session = self._session or aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=WITHIN_S))
         body = payload(attempt)
@@ -53,7 +53,7 @@ class WebhookSender:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Failed(_reason(error))
         if 200 <= status < 300:
-            return Sent()
+            return None
         wait_s = float(after) if after.isascii() and after.isdigit() and len(after) <= LONGEST_RETRY_AFTER else 0.0
         return Failed(f"answered {status}", wait_s, final=status == GONE)
 

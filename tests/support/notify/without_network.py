@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.notify.clock import Now
-from stream.notify.delivery import Attempt, Outbox, Sent
+from stream.notify.delivery import Attempt, Outbox
 from stream.notify.intake import Intake, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notice import Notice
@@ -72,7 +72,7 @@ class Notify:
         for lane in self.ledger.lanes(target):
             while self.ledger.head(target, lane) is not None:
                 attempt = self.begin(lane, target)
-                self.outbox.end(attempt, Sent(), self.now.us, 0)
+                self.outbox.end(attempt, None, self.now.us, 0)
                 assert attempt.notice is not None
                 sent.append(attempt.notice)
         return sent

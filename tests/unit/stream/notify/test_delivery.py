@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stream.notify.clock import Now
-from stream.notify.delivery import Attempt, Failed, Lanes, Sent, retry_in_s
+from stream.notify.delivery import Attempt, Failed, Lanes, retry_in_s
 from support.notify.fed_alerts import SECOND, alert
 from support.notify.without_network import Notify, hook
 from support.waiting import until
@@ -25,11 +25,11 @@ class Target:
         self.asked += 1
         await self.open.wait()
 
-    async def send(self, attempt: Attempt) -> Sent | Failed:
+    async def send(self, attempt: Attempt) -> Failed | None:
         self.sent.append((attempt.delivery.id, attempt.number))
         if self._error is not None:
             raise self._error
-        return Sent()
+        return None
 
     async def close(self) -> None:
         pass

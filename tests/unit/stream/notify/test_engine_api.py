@@ -10,7 +10,7 @@ from stream.notify.notify_config import EngineConfig
 from support.ports import reserved_port
 
 
-async def test_a_silent_engine_and_each_unexpected_answer_are_logged_once_and_what_is_no_json_counts_as_none(
+async def test_a_silent_engine_and_an_unexpected_answer_are_logged_when_they_begin_and_what_is_no_json_counts_as_none(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     answers: list[tuple[int, bytes]] = []
@@ -42,6 +42,9 @@ async def test_a_silent_engine_and_each_unexpected_answer_are_logged_once_and_wh
                 assert await api.rules() is None
             answers.append((200, b'{"rules": {"fall": {"cameras": ["door"]}}}'))
             assert await api.rules() == [("fall", ["door"])]
+            answers.append((401, b""))
+            assert await api.rules() is None
+            assert caplog.messages[-1] == refused and len(caplog.messages) == 6
     finally:
         await api.close()
         await runner.cleanup()
