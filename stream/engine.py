@@ -31,10 +31,16 @@ from stream.cameras.fleet_membership import FleetMembership
 from stream.cameras.registry import CameraRegistry, places_of
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
+from stream.http.endpoints.alerts_api import AlertsApi
+from stream.http.endpoints.clips_api import ClipsApi
+from stream.http.endpoints.control_api import ControlApi
 from stream.http.endpoints.event_streams import EventStreams
+from stream.http.endpoints.incidents_api import IncidentsApi
 from stream.http.endpoints.picture_streams import PictureStreams
+from stream.http.endpoints.review_api import ReviewApi
+from stream.http.endpoints.webrtc_api import WebrtcApi
 from stream.http.server.app import HttpServer
-from stream.http_routes import make_http_server
+from stream.http.server.request_threads import RequestThreads
 from stream.inference import device_budget, memory_budget
 from stream.inference.batcher import Batcher
 from stream.inference.inference_thread import InferenceThread
@@ -50,6 +56,8 @@ from stream.messaging.publisher import Publisher
 from stream.privacy.drawn_video import DrawnVideos
 from stream.privacy.known_privacy import KnownPrivacy
 from stream.recording.configured_names import check_actions, warn_of_missing_cameras
+from stream.settings.config_error import ConfigError
+from stream.settings.network import HttpConfig
 from stream.sources.open_transport import SharedTransports
 from stream.sources.rtsp.fallback import network_thread
 from stream.sources.webrtc.peers import Peers
@@ -57,6 +65,8 @@ from stream.sources.webrtc.publishers import Publishers
 from telemetry.health import Health, wanted_frames
 from telemetry.metrics import PrometheusObserver
 from telemetry.observer import Guarded, Observer
+from telemetry.tracing.frame_traces import FrameTraces
+from telemetry.tracing.span_export import SpanExport, TracingUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +95,9 @@ class Engine:
         self.run = given or secrets.token_hex(16)
         self.health = Health(time.monotonic())
         self.metrics = PrometheusObserver()
-        self._tracing = engine_metrics.frame_tracing(config.tracing, self.run, self.metrics)
-        traces = self._tracing.frames if self._tracing is not None else None
+        traced = config.tracing.sample_ratio
+        self._spans = SpanExport(self.run) if traced > 0 else None
+        traces = FrameTraces(traced, self._spans.put) if self._spans is not None else None
         self.observer = Guarded(self.metrics, *observers, *filter(None, [traces]))
         self._model = model
         self._batcher = Batcher(config.batch)
@@ -127,6 +138,8 @@ class Engine:
         engine_metrics.derive_metrics(self.metrics, self._cameras, self._batcher, self._load, self.publisher)
         engine_metrics.derive_webrtc_metrics(self.metrics, self._peers, self._viewers)
         engine_metrics.derive_output_metrics(self.metrics, self.outputs)
+        if self._spans is not None:
+            engine_metrics.derive_trace_metrics(self.metrics, self._spans)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
         self.fleet: FleetMembership | None = None
@@ -158,33 +171,54 @@ class Engine:
         """Profiling of the inference thread, on demand."""
         self._http: HttpServer | None = None
         if config.http.bind is not None:
-            self._http = make_http_server(
-                config=lambda: self.config,
-                stats=lambda: self.stats(measure=False),
-                ready=self._ready,
-                health=self.health,
-                metrics=self.metrics,
-                publisher=self.publisher,
-                cameras=self.cameras,
-                control=self.control,
-                alerts=self.alerts,
-                outputs=self.outputs,
-                actions=lambda: [] if self._model is None else self._model.actions,
-                rules=self.rules,
-                event_streams=self._event_streams,
-                picture_streams=self._picture_streams,
-                live_pictures=self._live_pictures,
-                publishers=self._publishers,
-                viewers=self._viewers,
-                passes=self.fleet.passes if self.fleet is not None else None,
-                on_end=self._task_ended,
-            )
+            self._http = self._http_server(config.http)
         self._feeds = MessageFeeds(self.publisher)
         self._tasks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
         self._failure: BaseException | None = None
         self._stopped = False
+
+    def _http_server(self, config: HttpConfig) -> HttpServer:
+        """Return the HTTP server with every route."""
+        cameras, outputs, streams = self.cameras, self.outputs, self._event_streams
+        api = ControlApi(
+            cameras,
+            self.control,
+            streams,
+            stats=lambda: self.stats(measure=False),
+            streams=lambda: server.streams,
+            config=lambda: self.config,
+            last=self.publisher.last_json,
+            results_file=lambda: outputs.results_file,
+        )
+        reading = RequestThreads("incident readers", 2, "kept alerts and events to be read")
+        writing = RequestThreads("verdicts", 1, "verdicts to be written")
+        server = HttpServer(
+            config,
+            metrics=self.metrics.exposition,
+            ready=self._ready,
+            alive=self.health.alive,
+            privacy=cameras.count_modes,
+            routes=[
+                *api.routes(),
+                *self._picture_streams.routes(),
+                *AlertsApi(self.alerts, outputs.pictures, self.rules, reading).routes(),
+                *IncidentsApi(outputs.incidents, outputs.pictures, reading).routes(),
+                *ReviewApi(outputs.verdicts, self._actions, reading, writing).routes(),
+                *ClipsApi(outputs.recorder.library if outputs.recorder is not None else None, cameras.privacy).routes(),
+                *WebrtcApi(cameras, self._publishers, self._viewers).routes(),
+            ],
+            threads=(reading, writing),
+            passes=self.fleet.passes if self.fleet is not None else None,
+            on_end=self._task_ended,
+        )
+        engine_metrics.derive_http_metrics(self.metrics, server, streams, self._live_pictures)
+        return server
+
+    def _actions(self) -> list[str]:
+        """Return the actions of the model and of the rules file."""
+        return sorted({*(self._model.actions if self._model is not None else ()), *self.rules.written})
 
     # -- start and stop -----------------------------------------------------------------------------------------
     async def __aenter__(self) -> Engine:
@@ -218,8 +252,11 @@ class Engine:
         self.outputs.open()
         if self.fleet is not None:
             self.fleet.read_keys()
-        if self._tracing is not None:
-            self._tracing.start()
+        if self._spans is not None:
+            try:
+                self._spans.start()
+            except TracingUnavailableError as error:
+                raise ConfigError(f"tracing.sample_ratio: {error}") from None
         await asyncio.to_thread(self.rules.load, None if self._model is not None else self.config.model.profile)
         await self.outputs.keep_incidents()
         await self.publisher.start()
@@ -257,9 +294,9 @@ class Engine:
         within_s = max(0.1, deadline - time.monotonic() - 0.6)
         worked = self._inference is None or await asyncio.to_thread(self._inference.stop, within_s)
         self._worker.abandoned = not worked
-        if self._tracing is not None:
+        if self._spans is not None:
             within_s = max(0.1, deadline - time.monotonic() - 0.4)
-            ending.append(asyncio.create_task(asyncio.to_thread(self._tracing.stop, within_s)))
+            ending.append(asyncio.create_task(asyncio.to_thread(self._spans.stop, within_s)))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

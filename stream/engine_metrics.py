@@ -1,4 +1,4 @@
-"""Metrics that are read from the engine's counts when `/metrics` is requested, and the tracing of frames."""
+"""Metrics that are read from the engine's counts when `/metrics` is requested."""
 
 from __future__ import annotations
 
@@ -19,15 +19,12 @@ from stream.live.viewers import Viewers
 from stream.messaging.publisher import Publisher
 from stream.recording.camera_recording import FAIL_REASONS, CameraRecording
 from stream.recording.recorder import Recorder
-from stream.settings.config_error import ConfigError
-from stream.settings.network import TracingConfig
 from stream.settings.privacy import MODES
 from stream.sources.webrtc.peers import Peers
 from telemetry.catalogue import ICE_STATES, INCIDENT_KINDS, RECORDING_STATES, TOPIC_KINDS
 from telemetry.metrics import PrometheusObserver, Series
 from telemetry.reasons import DropReason
-from telemetry.tracing.frame_traces import FrameTraces
-from telemetry.tracing.span_export import SpanExport, TracingUnavailableError
+from telemetry.tracing.span_export import SpanExport
 
 
 def derive_metrics(
@@ -169,27 +166,7 @@ def _derive_incident_metrics(metrics: PrometheusObserver, store: IncidentStore, 
     )
 
 
-class FrameTracing:
-    """Tracing of single frames: `frames` records them in the inference thread, an export thread sends them."""
-
-    def __init__(self, config: TracingConfig, run: str, metrics: PrometheusObserver) -> None:
-        export = self._export = SpanExport(run)
-        self.frames = FrameTraces(config.sample_ratio, export.put)
-        metrics.derive("trace_spans_exported_total", lambda: [((), export.exported)])
-        metrics.derive("trace_spans_lost_total", lambda: [((reason,), count) for reason, count in export.lost.items()])
-
-    def start(self) -> None:
-        """Start sending. Raises `ConfigError` if the packages for it are not installed."""
-        try:
-            self._export.start()
-        except TracingUnavailableError as error:
-            raise ConfigError(f"tracing.sample_ratio: {error}") from None
-
-    def stop(self, within_s: float) -> None:
-        """Send what is queued, for at most `within_s` seconds. Blocks."""
-        self._export.stop(within_s)
-
-
-def frame_tracing(config: TracingConfig, run: str, metrics: PrometheusObserver) -> FrameTracing | None:
-    """Return the configured tracing; None if no frame is to be traced."""
-    return FrameTracing(config, run, metrics) if config.sample_ratio > 0 else None
+def derive_trace_metrics(metrics: PrometheusObserver, spans: SpanExport) -> None:
+    """Add the metrics of traces."""
+    metrics.derive("trace_spans_exported_total", lambda: [((), spans.exported)])
+    metrics.derive("trace_spans_lost_total", lambda: [((reason,), count) for reason, count in spans.lost.items()])
