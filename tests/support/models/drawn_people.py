@@ -1,6 +1,6 @@
 """People drawn as rectangles with a coloured square for each part, and a narrow detector that learns to find them.
 
-A detector of few channels learns colours in forty steps: so that what runs a detector can be tested with one that
+A detector of few channels learns colours in ninety steps: so that what runs a detector can be tested with one that
 really finds people, parts and a ball, in seconds and without any file.
 """
 
@@ -87,10 +87,16 @@ def somewhere(seed: int) -> LabelledPicture:
 
 
 def description() -> DetectorDescription:
-    """The narrow detector, looking at fewer places."""
+    """The narrow detector with half its channels, looking at fewer places."""
     made = narrow_detector(CLASSES)
     model: Any = made.model
-    model["train_cfg"]["rpn_proposal"].update(nms_pre=200, max_per_img=100)
+    model["backbone"].update(base_channels=16)
+    model["neck"].update(in_channels=[16, 32, 64, 128], out_channels=32)
+    model["rpn_head"].update(in_channels=32, feat_channels=32)
+    model["roi_head"]["bbox_roi_extractor"]["out_channels"] = 32
+    for head in model["roi_head"]["bbox_head"]:
+        head.update(in_channels=32, fc_out_channels=64)
+    model["train_cfg"]["rpn_proposal"].update(nms_pre=100, max_per_img=60)
     for stage in model["train_cfg"]["rcnn"]:
         stage["sampler"]["num"] = 64
     model["test_cfg"]["rpn"].update(nms_pre=100, max_per_img=60)
@@ -107,15 +113,15 @@ def trained_detector() -> StoredDetector:
     return replace(detector_file.read(path), where="drawn people")
 
 
-def _learned(steps: int = 56) -> nn.Module:
+def _learned(steps: int = 90) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build(description(), initialise=True).train()
-        optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
+        optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
         for step in range(steps):
             for group in optimiser.param_groups:
-                group["lr"] = 2e-3 * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))
-            terms = losses(model, [somewhere(3 * step + row) for row in range(3)], torch.device("cpu"))
+                group["lr"] = 3e-3 * min(1.0, (step + 1) / 10, 2 * (1 - step / steps))
+            terms = losses(model, [somewhere(2 * step + row) for row in range(2)], torch.device("cpu"))
             optimiser.zero_grad()
             total_loss(terms).backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
