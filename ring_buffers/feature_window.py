@@ -38,11 +38,8 @@ class FeatureWindow:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        if capacity < 1 or steps < 1 or width < 1:
-            raise ValueError(f"a feature window needs sizes of at least 1, not {capacity} x {steps} x {width}")
         self.capacity = capacity
         self.steps = steps
-        self.width = width
         self.device = torch.device(device)
         self._features = torch.zeros(capacity + 1, steps, width, dtype=dtype, device=self.device)
         self._times = torch.zeros(capacity + 1, steps, dtype=torch.int64, device=self.device)
@@ -60,8 +57,6 @@ class FeatureWindow:
         `slots` is int64 [n] on the device, each at most once except for the scratch slot `capacity`; `features` is
         [n, width]; `times_us` is int64 [n], media time in µs, on the device or on the host.
         """
-        if features.shape != (slots.shape[0], self.width):
-            raise ValueError(f"features must be [{slots.shape[0]}, {self.width}], not {list(features.shape)}")
         if not isinstance(times_us, Tensor):
             times_us = to_device(np.array(times_us, np.int64), self.device)
         elif times_us.device != self.device:
@@ -74,8 +69,6 @@ class FeatureWindow:
 
     def last(self, slots: Tensor, count: int) -> RecentFeatures:
         """Return the last `count` (1 … steps) steps of these slots, int64 [n] on the device."""
-        if not 1 <= count <= self.steps:
-            raise ValueError(f"count must be between 1 and {self.steps}, not {count}")
         index = self._written.index_select(0, slots)[:, None] + self._offsets[-count:]
         valid = index >= 0
         position = index.remainder(self.steps)
@@ -88,6 +81,4 @@ class FeatureWindow:
 
     def clear(self, slot: int) -> None:
         """Forget this slot's steps: its person has left, or a new person has the slot."""
-        if not 0 <= slot <= self.capacity:
-            raise IndexError(f"slot {slot} is not between 0 and {self.capacity}")
         self._written[slot].zero_()

@@ -24,10 +24,6 @@ from ring_buffers.policy import Policy
 from telemetry.reasons import DropReason
 
 
-class RingMisuseError(RuntimeError):
-    """A caller broke the ring's protocol (released twice, wrote without a slot, …). This is a bug."""
-
-
 class FrameRing:
     """The ring of one camera. Thread-safe for one writer thread and one reader thread; any thread may call `close`.
 
@@ -47,10 +43,6 @@ class FrameRing:
         pinned: bool = False,
         on_finished: Callable[[], None] | None = None,
     ) -> None:
-        if slots < 1:
-            raise ValueError(f"camera {camera}: a frame ring needs at least one slot, not {slots}")
-        if pinned and not _cuda_is_available():
-            raise ValueError(f"camera {camera}: page-locked memory needs a CUDA device, but none is available")
         self.camera = camera
         self.slots = slots
         self.policy: Policy = policy
@@ -91,10 +83,7 @@ class FrameRing:
         with self._lock:
             if self._closed:
                 return
-            if self._writer_finished:
-                raise RingMisuseError(f"camera {self.camera}: an epoch began after the writer had finished")
-            if epoch <= self._epoch:
-                raise ValueError(f"camera {self.camera}: epoch {epoch} after {self._epoch}: epochs must increase")
+            assert epoch > self._epoch and not self._writer_finished, f"camera {self.camera}: epoch {epoch}"
             self._discard_open_write()
             if self.policy == "latest":
                 self._drop_ready(DropReason.EPOCH_ENDED)
@@ -117,13 +106,7 @@ class FrameRing:
         After `close`: returns None and counts the frame as dropped (`shutdown`): stop writing.
         """
         with self._lock:
-            format = self._format
-            if format is None and not self._closed:
-                raise RingMisuseError(f"camera {self.camera}: a picture came before the first epoch began")
-            if self._writer_finished:
-                raise RingMisuseError(f"camera {self.camera}: a picture came after the writer had finished")
-            if self._writing is not None:
-                raise RingMisuseError(f"camera {self.camera}: the last picture was neither committed nor abandoned")
+            assert self._writing is None, f"camera {self.camera}: the last picture was not committed or abandoned"
             if self.policy == "every" and timeout_s > 0 and not self._free and not self._closed:
                 self._changed.wait_for(lambda: self._free or self._closed, timeout_s)
             if self._closed:
@@ -149,11 +132,6 @@ class FrameRing:
         """
         with self._lock:
             self._end_write(slot)
-            if meta.camera != self.camera or meta.epoch != self._epoch:
-                self._free.append(slot.slot)
-                raise RingMisuseError(
-                    f"camera {self.camera}, epoch {self._epoch}: frame is of {meta.camera}, epoch {meta.epoch}"
-                )
             self._decoded += 1
             if self._closed:
                 self._free.append(slot.slot)
@@ -218,16 +196,9 @@ class FrameRing:
         return lease
 
     def release(self, lease: Lease, dropped: DropReason | None = None) -> None:
-        """Give a lease back. Its frame counts as processed or, with a reason, as dropped.
-
-        Raises `RingMisuseError` for a lease of another ring and for one that was released before.
-        """
+        """Give a lease back. Its frame counts as processed or, with a reason, as dropped."""
         with self._lock:
-            if self._leases.get(lease.slot) is not lease:
-                raise RingMisuseError(
-                    f"camera {self.camera}: frame {lease.meta.frame} of {lease.meta.camera}, epoch {lease.meta.epoch}, "
-                    "isn't leased from this ring (released twice, or another ring's)"
-                )
+            assert self._leases.get(lease.slot) is lease, f"camera {self.camera}: frame {lease.meta.frame} isn't leased"
             del self._leases[lease.slot]
             self._free.append(lease.slot)
             if dropped is None:
@@ -362,10 +333,7 @@ class FrameRing:
         return torch.zeros(shape, dtype=torch.uint8, pin_memory=True).numpy()
 
     def _end_write(self, slot: WriteSlot) -> None:
-        if self._writing is not slot:
-            raise RingMisuseError(
-                f"camera {self.camera}: slot {slot.slot} isn't being written (ended twice, or an old one)"
-            )
+        assert self._writing is slot, f"camera {self.camera}: slot {slot.slot} isn't being written"
         self._writing = None
 
     def _discard_open_write(self) -> None:
@@ -394,9 +362,3 @@ class FrameRing:
 
 def _ignore() -> None:
     pass
-
-
-def _cuda_is_available() -> bool:
-    import torch  # only for CUDA: other rings need no torch
-
-    return torch.cuda.is_available()

@@ -64,8 +64,6 @@ class StateBank:
         recent: tuple[int, int] = (0, 0),
     ) -> None:
         """Allocate zeros. `recent` is the number of last steps whose inputs are kept, and the inputs' length."""
-        if capacity < 1 or layers < 1 or hidden < 1:
-            raise ValueError(f"a state bank needs sizes of at least 1, not {capacity} x {layers} x {hidden}")
         self.capacity = capacity
         self.window = window
         self.device = torch.device(device)
@@ -79,7 +77,6 @@ class StateBank:
         self._free = list(range(capacity - 1, -1, -1))
         self._steps = [0] * capacity
         self._last_us: list[int | None] = [None] * capacity
-        self.evicted_total = 0
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
@@ -113,13 +110,9 @@ class StateBank:
     def acquire_wave(self, keys: Sequence[TrackKey], rows: int | None = None) -> list[int]:
         """Return the rows of the people of one wave, in order, padded with the scratch row to `rows` entries.
 
-        Raises `StateBankFullError`, without any change, if there are more people than rows in the bank, and ValueError
-        if a person occurs twice or `rows` is too small.
+        Each person occurs once. Raises `StateBankFullError`, without any change, if there are more people than rows in
+        the bank.
         """
-        if len(set(keys)) != len(keys):
-            raise ValueError("a person occurs twice in one wave: a wave holds one frame per camera")
-        if rows is not None and rows < len(keys):
-            raise ValueError(f"{len(keys)} people don't fit into {rows} rows")
         if len(keys) > self.capacity:
             raise StateBankFullError(
                 f"{len(keys)} people in one wave, but the bank holds {self.capacity}: "
@@ -174,17 +167,11 @@ class StateBank:
     # -- the states -----------------------------------------------------------------------------------------------
 
     def indices(self, slots: Iterable[int]) -> Tensor:
-        """Return the rows as an int64 tensor on the device, checked on the host, without waiting for the device.
+        """Return the rows as an int64 tensor on the device, without waiting for the device.
 
-        Raises ValueError if a row does not exist, or if one other than the scratch row occurs twice.
+        A row other than the scratch row occurs once.
         """
-        rows = list(slots)
-        real = [slot for slot in rows if slot != self.capacity]
-        if len(set(real)) != len(real):
-            raise ValueError("a row occurs twice in one wave: one of its states would be lost")
-        if real and (min(real) < 0 or max(real) > self.capacity):
-            raise ValueError(f"rows must be between 0 and {self.capacity}")
-        return to_device(np.array(rows, np.int64), self.device)
+        return to_device(np.array(list(slots), np.int64), self.device)
 
     def gather(self, slots: Tensor) -> tuple[Tensor, ...]:
         """Return copies of h and c of these rows (from `indices`), each [2, layers, n, hidden].
@@ -202,7 +189,6 @@ class StateBank:
 
     def _evict(self) -> int:
         slot = self._slots.pop(next(iter(self._slots)))
-        self.evicted_total += 1
         self._observer.state_evicted()
         return slot
 

@@ -29,10 +29,6 @@ class StaggeredWindow:
 
     steps: int
 
-    def __post_init__(self) -> None:
-        if self.steps < 2:
-            raise ValueError(f"a staggered window needs at least 2 steps, not {self.steps}")
-
     def plan(self, n: int) -> WindowStep:
         """Return the schedule of step `n` ≥ 0."""
         half = self.steps // 2
