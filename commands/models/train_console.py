@@ -91,7 +91,7 @@ def example_notes(run: ExampleRun) -> list[str]:
 
 
 def example_summary(found: dict[str, Any]) -> Table:
-    """Return the figures of `training.run.validation.learned_clips` as a table."""
+    """Return the figures of `training.run.validation.held_out` as a table."""
     shown = table("action", "clips learned", "held out", "recall", "precision", title="held-out clips")
     for action, figures in found["actions"].items():
         measured = [f"{figures[name]:.0%}" if name in figures else "not measured" for name in ("recall", "precision")]
@@ -123,7 +123,7 @@ def verdict_notes(run: VerdictRun) -> list[str]:
 
 
 def verdict_summary(found: Mapping[str, Any]) -> Table:
-    """Return the figures of `training.run.validation.learned_clips` as a table."""
+    """Return the figures of `training.run.validation.held_out` as a table."""
     columns = ("said", "learned", "held out", "true action found", "said nevertheless")
     shown = table(*columns, title="held-out verdicts, before → after")
     for said, figures in found["actions"].items():

@@ -39,9 +39,8 @@ from training.run.record import (
     resulting_terms,
 )
 from training.run.train_log import TrainLog
-from training.run.validation.held_out import HeldOut
+from training.run.validation.held_out import HeldOut, Selection
 from training.run.validation.scores import apply_prevalence, check_actions
-from training.run.validation.selection import Selection
 from training.sequences.source import Source
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion

@@ -28,8 +28,7 @@ from training.benchmark.ranking import area_under_curve
 from training.benchmark.submission import parse_ground_truth, parse_prediction
 from training.kinetics_tps.annotations import FrameJson
 from training.kinetics_tps.names import frame_file
-from training.run.validation.generated_evaluation import state_figures
-from training.run.validation.scores import calibration_figures, set_temperature
+from training.run.validation.scores import action_figures, calibration_figures, set_temperature, state_figures
 
 _AT_ONCE = 32
 _EVERY = 5
@@ -85,26 +84,10 @@ def answer_clips(network: ActionNetwork, clips: Sequence[Clip], window: int) -> 
 
 
 def step_accuracy(network: ActionNetwork, clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> dict[str, Any]:
-    """Return the share of correct steps among those with a known action: by action, its mean, and overall."""
-    actions = len(network.vocabulary.actions)
-    confusion = np.zeros((actions, actions), np.int64)
-    for clip, answer in zip(clips, answers, strict=True):
-        known = clip.labels.action >= 0
-        np.add.at(confusion, (clip.labels.action[known], answer.logits.argmax(1)[known]), 1)
-    count = confusion.sum(1)
-    shares = {
-        name: round(float(confusion[at, at] / count[at]), 3)
-        for at, name in enumerate(network.vocabulary.actions)
-        if count[at]
-    }
-    right = int(np.trace(confusion))
-    return {
-        "steps": int(count.sum()),
-        "macro_accuracy": round(float(np.mean(list(shares.values()))), 4) if shares else None,
-        "accuracy_of_steps": round(right / max(1, int(count.sum())), 4),
-        "accuracy": shares,
-        "confusion": confusion.tolist(),
-    }
+    """Return the `action_figures` of the steps with a known action."""
+    truth = np.concatenate([clip.labels.action for clip in clips])
+    logits = np.concatenate([answer.logits for answer in answers])
+    return action_figures(network.vocabulary.actions, logits[truth >= 0], truth[truth >= 0])
 
 
 def benchmark_figures(network: ActionNetwork, clips: Sequence[Clip], answers: Sequence[ClipAnswers]) -> dict[str, Any]:

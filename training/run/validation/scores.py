@@ -1,9 +1,11 @@
-"""A network's action scores: calibrated by a temperature and adjusted to how often actions occur."""
+"""Figures of a network's answers, and its action scores: calibrated by a temperature and adjusted to how often actions
+occur."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,8 @@ from scipy.special import log_softmax, softmax
 from stages.heads.action_lstm import ActionLSTM
 from stages.heads.hierarchical_scores import HierarchicalScores
 from stages.heads.network import ActionNetwork
+from stages.vocabulary import Vocabulary
+from training.benchmark.ranking import average_precision
 
 BINS = 15
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
@@ -84,6 +88,53 @@ def calibration_figures(
         "log_loss_before": round(negative_log_likelihood(raw, truth), 4),
         "log_loss_after": round(negative_log_likelihood(raw, truth, temperature), 4),
     }
+
+
+def macro_accuracy(logits: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
+    """Return the mean of the shares of right answers of the actions that occur; `logits` [n, actions], `truth` [n]."""
+    right = logits.argmax(-1) == truth
+    return float(np.mean([right[truth == action].mean() for action in np.unique(truth)]))
+
+
+def action_figures(actions: Sequence[str], logits: NDArray[np.floating], truth: NDArray[np.integer]) -> dict[str, Any]:
+    """Return the share of right answers by action that occurs, its mean, the share over all, and the confusion matrix.
+
+    `logits` [n, actions], `truth` [n]. The mean is None without answers.
+    """
+    confusion = np.zeros((len(actions), len(actions)), np.int64)
+    np.add.at(confusion, (truth, logits.argmax(-1)), 1)
+    count, right = confusion.sum(1), np.diag(confusion)
+    shares = {name: round(float(right[at] / count[at]), 3) for at, name in enumerate(actions) if count[at]}
+    return {
+        "steps": len(truth),
+        "macro_accuracy": round(float(np.mean(list(shares.values()))), 4) if shares else None,
+        "accuracy_of_steps": round(int(right.sum()) / max(1, len(truth)), 4),
+        "accuracy": shares,
+        "confusion": confusion.tolist(),
+    }
+
+
+def state_figures(
+    vocabulary: Vocabulary, scores: NDArray[Any], truth: NDArray[Any], known: NDArray[Any]
+) -> dict[str, Any]:
+    """Return average precision, F1 at 0.5 and share of each part state, and the mean average precision.
+
+    `scores` and `truth` [n, parts, states]; `known` [n, parts]: whether the part was seen and its states are known.
+    """
+    out: dict[str, Any] = {}
+    for part, state in vocabulary.pairs():
+        row, column = vocabulary.part_index(part), vocabulary.state_index(state.label)
+        shown = known[:, row]
+        score, label = scores[shown, row, column], truth[shown, row, column]
+        called = score >= 0.5
+        both = int((called & label).sum())
+        out[f"{part} {state.label}"] = {
+            "ap": None if not label.any() else round(average_precision(score, label), 3),
+            "f1": None if not label.any() else round(2 * both / max(1, int(called.sum() + label.sum())), 3),
+            "share": round(float(label.mean()), 4) if len(label) else 0.0,
+        }
+    precisions = [entry["ap"] for entry in out.values() if entry["ap"] is not None]
+    return {"mean_ap": round(float(np.mean(precisions)), 3) if precisions else None, "pairs": out}
 
 
 def check_actions(names: Iterable[str], actions: Sequence[str], setting: str) -> None:

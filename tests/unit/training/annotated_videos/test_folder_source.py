@@ -30,7 +30,7 @@ from training.run.data_folder import watched_folder
 from training.run.learning.batches import rows_by_source
 from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train
-from training.run.validation.selection import clip_metric
+from training.run.validation.held_out import clip_metric
 from training.sequences.tensors import joined
 from training.settings.run_config import TrainingConfig
 

@@ -30,4 +30,4 @@ def test_a_checkpoint_lacks_the_actions_that_are_left_out_and_is_evaluated_on_th
     table = stand_in_table(learned_vocabulary(config))
     made = train(config, tmp_path / "base.safetensors", motions=motion_clips(), priors=table).checkpoint
     assert not set(LEFT_OUT) & set(made.vocabulary.actions)
-    assert set(made.metrics["held_out"]["accuracy"]) == set(made.vocabulary.actions)
+    assert set() < set(made.metrics["held_out"]["accuracy"]) <= set(made.vocabulary.actions)

@@ -20,7 +20,7 @@ from training.run.clip_run import VerdictRun, verdict_run
 from training.run.learning.training_run import TrainingError
 from training.run.record import learned_before
 from training.run.train import train
-from training.run.validation.learned_clips import KnownActions, verdict_figures
+from training.run.validation.held_out import KnownActions, verdict_figures
 from training.sources.clip_tracks import VerdictTracks
 from training.sources.terms import DataFolderError
 from training.sources.verdicts.verdict_clips import JudgedClip
