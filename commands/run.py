@@ -198,7 +198,7 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
         try:
             await engine.wait()
         except asyncio.CancelledError:
-            if engine.ever_live or not cameras:
+            if engine.cameras.ever_live or not cameras:
                 raise
             print_error("stopped before any source opened; the log above gives the reasons")
             return EXIT_NO_SOURCE
@@ -208,7 +208,7 @@ async def serve(settings: Config, *, table: bool = False, remind_every_s: float 
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if not engine.ever_live:
+        if not engine.cameras.ever_live:
             print_error("no source opened; the log above gives the reason for each")
             # Without --once the engine ends by itself only if no source can ever be opened as it is configured.
             return EXIT_NO_SOURCE if settings.once else EXIT_USAGE

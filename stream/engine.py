@@ -27,7 +27,7 @@ from stream.alerts.open_alerts_file import open_alerts_file
 from stream.alerts.rules_in_force import RulesInForce
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
-from stream.cameras.fleet_membership import FleetMembership
+from stream.cameras.fleet_membership import membership
 from stream.cameras.registry import CameraRegistry, places_of
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
@@ -51,6 +51,7 @@ from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
 from stream.membership.lease import Leases
+from stream.membership.member import Member
 from stream.messaging.feed import Feed, MessageFeeds
 from stream.messaging.publisher import Publisher
 from stream.privacy.drawn_video import DrawnVideos
@@ -72,6 +73,8 @@ logger = logging.getLogger(__name__)
 
 SILENCE_EVERY_S = 2.0
 """Interval at which cameras without results are looked for, whose alerts are to be cleared."""
+LEAVE_WITHIN_S = 1.0
+"""Longest time that an engine which is stopped goes on, so that other engines have its cameras first."""
 STOP_WITHIN_S = 1.6
 """Time for all parts together to stop; the rest of two seconds is for the end of the process."""
 
@@ -142,12 +145,12 @@ class Engine:
             engine_metrics.derive_trace_metrics(self.metrics, self._spans)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
-        self.fleet: FleetMembership | None = None
+        self.fleet: Member | None = None
         """The membership in a fleet; None without one."""
         if config.fleet is not None and leases is not None:
             parts = leases, self.publisher, self.cameras, self._load, lambda: self.http_address
-            self.fleet = FleetMembership(config, config.fleet, *parts)
-            self.control.fleet = self.fleet.place_of_change
+            fleet = self.fleet = membership(config, config.fleet, *parts)
+            self.control.fleet = lambda: fleet.control_address or "the fleet's coordinator"
         self._event_streams = EventStreams(self.publisher.on_message, self.publisher.last_json)
         self._live_pictures = LivePictures()
         self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
@@ -251,7 +254,7 @@ class Engine:
             await asyncio.to_thread(check_model_files, self.config.model)
         self.outputs.open()
         if self.fleet is not None:
-            self.fleet.read_keys()
+            self.fleet.start()
         if self._spans is not None:
             try:
                 self._spans.start()
@@ -285,7 +288,7 @@ class Engine:
         self._stopped = True
         self.health.stopping = True
         if self.fleet is not None:
-            await self.fleet.leave()
+            await self.fleet.leave(LEAVE_WITHIN_S)
         deadline = time.monotonic() + STOP_WITHIN_S
         await self.profiling.stop()
         self.cameras.stop_reading()
@@ -370,11 +373,6 @@ class Engine:
         return feed
 
     @property
-    def ever_live(self) -> bool:
-        """Whether any source has delivered a frame."""
-        return self.cameras.ever_live
-
-    @property
     def http_address(self) -> str | None:
         """Address of the HTTP server, `http://host:port`; None if it is off."""
         return self._http.address if self._http is not None else None
@@ -405,7 +403,7 @@ class Engine:
             subscriptions=self.publisher.subscriptions,
             load=self._load.report(),
             open_alerts=self.alerts.open_ids(),
-            engine=None if self.fleet is None else self.fleet.engine,
+            engine=None if self.config.fleet is None else self.config.fleet.engine_name,
         )
 
     # -- the model ----------------------------------------------------------------------------------------------
@@ -437,7 +435,7 @@ class Engine:
         """
         if self.fleet is not None:
             self.fleet.changed()
-        if self.cameras.finished and (self.config.once or not (self.ever_live or self.cameras.changed)):
+        if self.cameras.finished and (self.config.once or not (self.cameras.ever_live or self.cameras.changed)):
             self._finished.set()
 
     async def _publish_stats(self) -> None:
@@ -454,6 +452,6 @@ class Engine:
         reasons = self.health.ready(now)[1]
         if not self.cameras.begun:
             reasons.append("cameras: those of the configuration are not started yet")
-        if self.fleet is not None and (problem := self.fleet.problem):
+        if self.fleet is not None and (problem := self.fleet.contact.problem):
             reasons.append(f"fleet: {problem}")
         return not reasons, reasons

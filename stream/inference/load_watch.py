@@ -20,7 +20,6 @@ from stream.inference.batcher import Batcher
 from stream.inference.load_control import LoadControl, Work
 from telemetry.catalogue import SECONDS_BUCKETS
 from telemetry.health import missed_frames, wanted_frames
-from telemetry.repeat_limiter import RepeatLimiter
 from telemetry.tally import Histogram
 
 logger = logging.getLogger(__name__)
@@ -29,8 +28,6 @@ UPDATE_S = 0.1
 """Least time between two measurements."""
 WAKE_S = 0.5
 """Longest wait for frames while the level may have to be restored."""
-LOGGED, LOGGED_PER_S = 4, 60.0
-"""Changes of the level that are logged per time, for each direction."""
 STILL_OVERLOADED_S = 300.0
 """Time after which the warning about frames that are missed at the highest level is repeated."""
 
@@ -57,7 +54,6 @@ class LoadWatch:
         self._uneventful = Counter[str]()
         """Frames by camera in which there was nothing to look at."""
         self._late = 0
-        self._limiter = RepeatLimiter(LOGGED, LOGGED_PER_S)
         self._warned_ns: int | None = None
 
     def watch(self, model: Model) -> None:
@@ -119,7 +115,7 @@ class LoadWatch:
         if self._control.level > before:
             self._drop_backlog()
         if self._control.level != before:
-            self._log_change(before, now_ns)
+            self._log_change(before)
         if self._control.overloaded:
             self._log_overload(now_ns)
 
@@ -162,17 +158,13 @@ class LoadWatch:
         for ring in self._batcher.rings:
             ring.drop_oldest(ring.ready - 1)
 
-    def _log_change(self, before: int, now_ns: int) -> None:
+    def _log_change(self, before: int) -> None:
         level = self._control.level
-        admitted, suppressed = self._limiter.admit(level > before, now_ns / 1e9)
-        if not admitted:
-            return
-        more = f" ({suppressed} similar changes were not logged)" if suppressed else ""
         what = f"ease level {level} of {self._control.max_level}: {_limits(self._levels[level])}"
         if level > before:
-            logger.warning("the machine is too slow to analyse every frame in full quality; %s%s", what, more)
+            logger.warning("the machine is too slow to analyse every frame in full quality; %s", what)
         else:
-            logger.info("the load has fallen; %s%s", what if level else "full quality again", more)
+            logger.info("the load has fallen; %s", what if level else "full quality again")
 
     def _log_overload(self, now_ns: int) -> None:
         if self._warned_ns is not None and now_ns - self._warned_ns < STILL_OVERLOADED_S * 1e9:

@@ -390,7 +390,7 @@ async def test_an_engine_whose_only_source_can_never_open_reports_it_and_ends(tm
     config = configured({"id": "a", "source": str(tmp_path / "absent.mp4")})
     async with Engine(config, model=FreeModel()) as engine:
         await engine.wait()
-        assert not engine.ever_live
+        assert not engine.cameras.ever_live
         assert engine.stats().cameras[0].state == "ended"
 
 

@@ -20,7 +20,6 @@ import zmq.asyncio
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.types import FrameAnalysis
-from stream.cameras import fleet_membership
 from stream.engine import Engine
 from stream.membership.lease import boottime_ns
 from stream.messaging.curve.keys import KeyPair
@@ -49,7 +48,7 @@ async def member_of(
 @pytest.fixture(autouse=True)
 def leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The coordinators of these tests move no cameras when an engine stops."""
-    monkeypatch.setattr(fleet_membership, "LEAVE_WITHIN_S", 0.0)
+    monkeypatch.setattr("stream.engine.LEAVE_WITHIN_S", 0.0)
 
 
 def frames_of(messages: list[Message], camera: str) -> list[Frame]:
@@ -192,7 +191,7 @@ async def test_without_a_coordinator_a_strict_fence_withholds_and_leaves_no_gap(
 
 @pytest.mark.soak
 async def test_an_engine_that_stops_waits_until_its_cameras_are_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet_membership, "LEAVE_WITHIN_S", 3600.0)
+    monkeypatch.setattr("stream.engine.LEAVE_WITHIN_S", 3600.0)
     async with coordinating() as coordinator, member_of(coordinator) as (engine, _, messages):
         await coordinator.assign(lobby=(7, SETTINGS))
         await until(lambda: frames_of(messages, "lobby"))

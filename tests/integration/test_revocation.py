@@ -53,7 +53,7 @@ async def test_a_removed_expired_or_changed_token_ends_sessions_and_streams(tmp_
     }[change]
     tokens = write_tokens(tmp_path / "tokens.yaml", anna, BEN)
     async with running(with_tokens(tokens, {"id": "door", "source": PATTERN})) as (engine, client):
-        await until(lambda: engine.ever_live)
+        await until(lambda: engine.cameras.ever_live)
         assert engine._http is not None
         server = engine._http
         await signed_in(client, "anna")

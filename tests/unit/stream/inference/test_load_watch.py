@@ -15,7 +15,7 @@ from stages.free_model import FreeModel
 from stages.looks import NOTHING, SKIPPED, WHOLE, Look
 from stream.inference.batcher import Batcher
 from stream.inference.load_control import HOLD_S, Work
-from stream.inference.load_watch import LOGGED, LOGGED_PER_S, WAKE_S, LoadWatch
+from stream.inference.load_watch import WAKE_S, LoadWatch
 from stream.results import Load
 from stream.settings.engine import BatchConfig
 
@@ -180,18 +180,6 @@ def test_an_overload_at_the_highest_level_is_logged_once_in_five_minutes(caplog:
     assert len(warned) == 1
     play.run(30.0, 0.2)
     assert sum("the model is too slow" in record.message for record in caplog.records) == 2
-
-
-def test_changes_that_follow_each_other_quickly_are_counted_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    play = Play(door="latest")
-    for _ in range(LOGGED + 3):
-        play.load._log_change(1, play.now)
-    assert len(caplog.records) == LOGGED
-    play.now += int(1.1e9 * LOGGED_PER_S)
-    play.load._log_change(1, play.now)
-    assert len(caplog.records) == LOGGED + 1
-    assert caplog.records[-1].message.endswith("(3 similar changes were not logged)")
 
 
 def test_the_inference_thread_wakes_without_frames_only_while_a_level_may_have_to_be_restored() -> None:
