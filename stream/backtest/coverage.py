@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from stream.backtest.segments import Segment
-from stream.rules.runs import UNSEEN_US
+from stream.rules.conditions import UNSEEN_US
 
 
 @dataclass(frozen=True, slots=True)

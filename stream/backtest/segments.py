@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.rules.bodies import Point
-from stream.rules.seen import Seen
-from stream.rules.signals import Signal
+from stream.rules.signals import Seen, Signal
 
 Numbers = NDArray[np.int64]
 People = Callable[[int], Sequence["SeenPerson"]]

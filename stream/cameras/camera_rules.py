@@ -11,10 +11,9 @@ from msgspec.structs import force_setattr, replace
 from stream.results import Alert, Event, Frame, Person, RuleAction
 from stream.rules.alerts import ClearReason, Moment
 from stream.rules.compiled import CompiledRules
+from stream.rules.conditions import UNSEEN_US
 from stream.rules.evaluator import Evaluator
-from stream.rules.runs import UNSEEN_US
-from stream.rules.seen import Seen
-from stream.rules.signals import signals_of
+from stream.rules.signals import Seen, signals_of
 from stream.settings.zones import ZoneConfig
 
 

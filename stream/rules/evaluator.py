@@ -13,10 +13,9 @@ from typing import NamedTuple
 from stream.results import Alert, RuleAction
 from stream.rules.alerts import ClearReason, Moment
 from stream.rules.compiled import CompiledRules
-from stream.rules.conditions import NO, For, Slots
+from stream.rules.conditions import NO, UNSEEN_US, For, Slots
 from stream.rules.rule_state import People, RuleState, rule_state
-from stream.rules.runs import UNSEEN_US
-from stream.rules.seen import Seen
+from stream.rules.signals import Seen
 
 MOST_OPEN = 256
 """Open alerts of a camera. Further ones begin when others are cleared."""

@@ -11,8 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from stream.rules.bodies import Point
-from stream.rules.track_memory import TrackMemory
+from stream.rules.bodies import Point, TrackMemory
 from stream.rules.zones import BORDER, Located, longer_side
 from stream.settings.zones import LineConfig
 

@@ -10,9 +10,8 @@ from typing import NamedTuple
 from stream.results import Alert
 from stream.rules.alerts import ClearReason, Finding, Key, Moment, RuleAlerts
 from stream.rules.compiled import Rule, WantedAction
-from stream.rules.conditions import POSTURES
-from stream.rules.runs import Run
-from stream.rules.seen import Seen, Shown
+from stream.rules.conditions import POSTURES, Run
+from stream.rules.signals import Seen, Shown
 from stream.settings.values import duration_text
 
 MOST_PARTS = 2

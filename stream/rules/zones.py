@@ -13,8 +13,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from stream.rules.bodies import Box, Point
-from stream.rules.track_memory import TrackMemory
+from stream.rules.bodies import Box, Point, TrackMemory
 from stream.settings.zones import ZoneConfig
 
 BORDER = 0.05

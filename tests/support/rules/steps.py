@@ -10,8 +10,7 @@ from stream.results import Action, Alert, DetectedObject, Person
 from stream.rules.alerts import ClearReason, Moment
 from stream.rules.compiled import CompiledRules
 from stream.rules.evaluator import Evaluator, Findings
-from stream.rules.seen import Seen
-from stream.rules.signals import signals_of
+from stream.rules.signals import Seen, signals_of
 from stream.settings.rules import RulesConfig
 
 S = 1_000_000

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from commands.rules.videos import Video, settings_of
 from run_stream import app
 from stream.results import ALERT_SCHEMA, Frame
-from stream.rules.runs import UNSEEN_US
+from stream.rules.conditions import UNSEEN_US
 from stream.rules_file import stored_names
 from support.backtest import recorded
 from support.backtest.recorded import frame, person, write_archive, write_results

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from stages.detection.part_boxes import part_boxes
 from stages.vocabulary import packaged
 from stream.results import Part
-from stream.rules.bodies import FEET_KEPT_US, Bodies, Body, SeenParts
-from stream.rules.track_memory import KEPT_US
+from stream.rules.bodies import FEET_KEPT_US, KEPT_US, Bodies, Body, SeenParts
 
 SIZE = (1280, 720)
 PARTS = packaged("edge").parts

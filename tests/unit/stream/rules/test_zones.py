@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stream.rules.track_memory import KEPT_US
+from stream.rules.bodies import KEPT_US
 from stream.rules.zones import BORDER, Zones
 from stream.settings.zones import ZoneConfig
 
