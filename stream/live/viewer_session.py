@@ -226,5 +226,5 @@ class ViewerSession(Connection):
     async def _end_if_unconnected(self) -> None:
         """End the session if no connection is established in time."""
         await asyncio.sleep(CONNECT_WITHIN_S)
-        if not self._connected:
+        if not self.connected:
             self.end("unconnected")

@@ -44,6 +44,7 @@ class Viewers:
         """Accept a viewer's offer, and return the key of the session and the answer.
 
         `owner`: the name of the viewer's token, which may have half of the sessions; empty: without a share of its own.
+        A viewer for which there is no room replaces the oldest one that has not connected.
         Raises `NotSendableError`, `OfferError`, `TooManyViewersError`, `PeersStoppedError`.
         """
         codec = video.codec
@@ -52,11 +53,7 @@ class Viewers:
         text = checked_viewers_offer(offer, SDP_NAMES[codec])
         name = camera, secrets.token_urlsafe(24)
         with self._lock:
-            limit = self._peers.config.max_viewers
-            owners, share = list(self._owners.values()), max(1, limit // 2)
-            if len(owners) >= limit or (owner and owners.count(owner) >= share):
-                most = f"at most {limit} viewers can watch (webrtc.max_viewers), {share} of them with one token"
-                raise TooManyViewersError(most)
+            self._make_room(owner)
             self._sessions[name], self._owners[name] = None, owner
         try:
             return name[1], await asyncio.wrap_future(self._peers.submit(self._negotiate(name, video, codec, text)))
@@ -75,6 +72,25 @@ class Viewers:
             session = self._sessions.get((camera, key))
         if session is not None:
             session.close_soon("left")
+
+    def _make_room(self, owner: str) -> None:
+        """Raise `TooManyViewersError` if there is no room for one more viewer. Needs the lock."""
+        limit, own = self._peers.config.max_viewers, [name for name, other in self._owners.items() if other == owner]
+        share = max(1, limit // 2)
+        if len(self._sessions) >= limit:
+            names = list(self._sessions)
+        elif owner and len(own) >= share:
+            names = own
+        else:
+            return
+        for name in names:
+            session = self._sessions[name]
+            if session is not None and not session.connected:
+                session.close_soon("replaced")
+                del self._sessions[name], self._owners[name]
+                return
+        most = f"at most {limit} viewers can watch (webrtc.max_viewers), {share} of them with one token"
+        raise TooManyViewersError(most)
 
     async def _negotiate(self, name: tuple[str, str], video: LiveVideo, codec: str, offer: str) -> str:
         """Create the session and return the answer. Runs in the WebRTC thread."""

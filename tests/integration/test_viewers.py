@@ -196,10 +196,11 @@ async def test_wrong_requests_have_distinct_errors_and_leave_nothing_behind(serv
         assert len(engine._viewers) == 0
         async with Viewer(client.address, "yard", **read) as viewer:
             assert viewer.status == 201, "who may read may look"
+            await until(lambda: viewer.peer.connectionState == "connected")
+            await until(lambda: all(one and one.connected for one in engine._viewers._sessions.values()))
             async with Viewer(client.address, "yard", Authorization=f"Bearer {CONTROL}") as other:
                 assert other.status == 503
                 assert other.body["type"].endswith(":too-many-viewers")
-            await until(lambda: viewer.peer.connectionState == "connected")
         await until(lambda: len(engine._viewers) == 0)
 
 

@@ -32,7 +32,8 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[None] | None = None
-        self._connected = False
+        self.connected = False
+        """Whether a connection was ever established."""
         self._peer.on("connectionstatechange", self._connection_changed)
 
     @property
@@ -110,9 +111,9 @@ class Connection:
     def _connection_changed(self) -> None:
         state = self._peer.connectionState
         if state == "connected":
-            self._connected = True
+            self.connected = True
         elif state in ("failed", "closed"):
-            self.end("lost" if self._connected else "unconnected")
+            self.end("lost" if self.connected else "unconnected")
 
 
 async def _start_nothing(*_: object) -> None:

@@ -168,6 +168,6 @@ class Session(Connection):
             now_s = time.monotonic()
             if self._last_s is None:
                 if now_s - began_s >= self._start_timeout_s:
-                    self.end("silent" if self._connected else "unconnected")
+                    self.end("silent" if self.connected else "unconnected")
             elif now_s - self._last_s >= self._stall_timeout_s:
                 self.end("stalled")

@@ -6,6 +6,7 @@ import asyncio
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 
@@ -45,3 +46,13 @@ async def test_one_token_has_at_most_half_of_the_viewers(monkeypatch: pytest.Mon
         task.cancel()
     await asyncio.wait(waiting)
     assert len(viewers) == 0
+
+
+def test_a_viewer_replaces_the_oldest_one_that_has_not_connected() -> None:
+    sessions = [mock.Mock(connected=connected) for connected in (True, False, False)]
+    viewers = Viewers(cast(Any, SimpleNamespace(config=SimpleNamespace(max_viewers=3))))
+    for number, session in enumerate(sessions):
+        viewers._sessions["door", str(number)], viewers._owners["door", str(number)] = session, ""
+    viewers._make_room("")
+    assert [session.close_soon.called for session in sessions] == [False, True, False]
+    assert list(viewers._sessions) == [("door", "0"), ("door", "2")]
