@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
@@ -33,20 +33,18 @@ def test_few_bytes_are_buffered_for_a_client_that_does_not_read_and_it_is_discon
     monkeypatch.setattr(streaming, "STALLED_S", 0.5)
     pem, key = certificate(tmp_path)
     written: list[int] = []
-    stalled: list[bool] = []
+    ended: list[bool] = []
 
-    async def stream(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        streaming.bound_buffers(request)
+    async def chunks() -> AsyncGenerator[bytes]:
         try:
             while True:
-                await streaming.write(response, CHUNK)
+                yield CHUNK
                 written.append(len(CHUNK))
-        except TimeoutError:
-            stalled.append(True)
-            streaming.disconnect(request)
-        return response
+        finally:
+            ended.append(True)
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        return await streaming.send(request, "text/plain", chunks())
 
     def connect(port: int) -> socket.socket:
         client = socket.socket()
@@ -69,7 +67,7 @@ def test_few_bytes_are_buffered_for_a_client_that_does_not_read_and_it_is_discon
         await server.start()
         try:
             with await asyncio.to_thread(connect, int(server.address.rpartition(":")[2])):
-                await until(lambda: bool(stalled))
+                await until(lambda: bool(ended))
                 assert server._runner is not None and server._runner.server is not None
                 remaining = server._runner.server
                 await until(lambda: not remaining.connections)  # sooner than after CONNECTION_LIFE_S

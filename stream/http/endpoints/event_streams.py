@@ -10,17 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Literal
 
 import msgspec
 from aiohttp import web
 
 from stream.http.server.auth import Caller
-from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.problems import Problem
 from stream.http.server.routes import CAMERA_ID_SCHEMA, Parameter, read_query
-from stream.http.server.streaming import bound_buffers, disconnect, is_gone, write
+from stream.http.server.streaming import send
 from stream.messaging.publisher import MessageListener
 from stream.results import Alert, ClipReady, Event, Frame, Message, Stats, Status
 
@@ -145,35 +144,27 @@ class EventStreams:
         client = _Client(frozenset(query["kind"] or DEFAULT_KINDS), frozenset(query["camera"]), caller)
         if self._closed:
             raise Problem(503, "not-now", "the engine is stopping")
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
-        await response.prepare(request)
-        bound_buffers(request)
+        return await send(request, "text/event-stream", self._chunks(client, cameras))
+
+    async def _chunks(self, client: _Client, cameras: list[str]) -> AsyncGenerator[bytes]:
+        loop = asyncio.get_running_loop()
         self._enter(client)
         try:
-            await write(response, RETRY + self._last_messages(client, cameras))
-            await self._feed(request, response, client)
-        except (TimeoutError, ConnectionError):
-            disconnect(request)
+            yield RETRY + self._last_messages(client, cameras)
+            written = loop.time()
+            while not self._closed:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await client.changed.wait()
+                chunk = client.take()
+                if not chunk and loop.time() - written >= HEARTBEAT_S:
+                    chunk = b": heartbeat\n\n"
+                yield chunk
+                if chunk:
+                    written = loop.time()
+                    await asyncio.sleep(max(WRITE_INTERVAL_S, len(self._clients) / WRITES_PER_SECOND))
         finally:
             self._remove_client(client)
-        return response
-
-    async def _feed(self, request: web.Request, response: web.StreamResponse, client: _Client) -> None:
-        loop = asyncio.get_running_loop()
-        began = written = loop.time()
-        while not self._closed and loop.time() - began < STREAM_LIFE_S:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await client.changed.wait()
-            if is_gone(request):
-                return
-            chunk = client.take()
-            if not chunk and loop.time() - written >= HEARTBEAT_S:
-                chunk = b": heartbeat\n\n"
-            if chunk:
-                await write(response, chunk)
-                written = loop.time()
-                await asyncio.sleep(max(WRITE_INTERVAL_S, len(self._clients) / WRITES_PER_SECOND))
 
     def _last_messages(self, client: _Client, cameras: list[str]) -> bytes:
         """Return each camera's last status and result, so that a client does not have to wait for the next."""

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Container, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from stream.cameras.changes import no_such_camera
-from stream.http.server.connections import STREAM_LIFE_S
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
 from stream.http.server.routes import CAMERA_ID_SCHEMA, Answer, Parameter, Route, read_query
-from stream.http.server.streaming import bound_buffers, disconnect, is_gone, write
+from stream.http.server.streaming import send
 from stream.live.live_pictures import LivePicture, LivePictures
 from stream.pictures.jpeg import WIDTHS
 
@@ -90,42 +90,39 @@ class PictureStreams:
         query = read_query(request, SIZE)
         if camera not in self._cameras:
             raise Problem(404, "no-such-camera", str(no_such_camera(camera)))
-        return await self._follow(request, [camera], query["width"], query["max_fps"], lambda: camera in self._cameras)
+        return await self._follow(request, [camera], query, lambda: camera in self._cameras)
 
     async def _several(self, request: web.Request) -> web.StreamResponse:
         """Stream live pictures of several cameras. The header `X-Camera` names each part's camera."""
         query = read_query(request, SEVERAL_QUERY)
         seen = [camera for camera in query["camera"] if request[CALLER].sees(camera)]
-        return await self._follow(request, seen, query["width"], query["max_fps"], lambda: True)
+        return await self._follow(request, seen, query, lambda: True)
 
     async def _follow(
-        self, request: web.Request, cameras: Sequence[str], width: int, max_fps: float, still_wanted: Callable[[], bool]
+        self, request: web.Request, cameras: Sequence[str], query: Mapping[str, Any], still_wanted: Callable[[], bool]
     ) -> web.StreamResponse:
         if self._closed:
             raise Problem(503, "not-now", "the engine is stopping")
-        response = web.StreamResponse(
-            headers={"Content-Type": f"{CONTENT_TYPE}; boundary={BOUNDARY}", "X-Accel-Buffering": "no"}
-        )
-        await response.prepare(request)
-        bound_buffers(request)
+        parts = self._parts(cameras, query["width"], query["max_fps"], still_wanted)
+        return await send(request, f"{CONTENT_TYPE}; boundary={BOUNDARY}", parts)
+
+    async def _parts(
+        self, cameras: Sequence[str], width: int, max_fps: float, still_wanted: Callable[[], bool]
+    ) -> AsyncGenerator[bytes]:
         client = _Client(self._pictures, cameras, width, max_fps)
         self._clients.add(client)
         try:
-            await write(response, _BEGIN)
-            until = asyncio.get_running_loop().time() + STREAM_LIFE_S
-            while not self._closed and still_wanted() and asyncio.get_running_loop().time() < until:
+            yield _BEGIN
+            while not self._closed and still_wanted():
                 picture = await client.next(POLL_S)
-                if is_gone(request):
-                    break
-                if picture is not None:
-                    await write(response, part(picture))
+                if picture is None:
+                    yield b""
+                else:
+                    yield part(picture)
                     client.request_next(picture.camera)
-        except (TimeoutError, ConnectionError):
-            disconnect(request)
         finally:
             client.end()
             self._clients.discard(client)
-        return response
 
 
 class _Client:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import AsyncGenerator
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+
+from stream.http.server.connections import STREAM_LIFE_S
 
 STALLED_S = 10.0
 """A client that reads nothing for this long is disconnected."""
@@ -18,7 +22,31 @@ WRITE_BUFFER = 64 * 1024
 in the kernel, would be seconds of outdated pictures."""
 
 
-def bound_buffers(request: web.Request) -> None:
+async def send(request: web.Request, content_type: str, chunks: AsyncGenerator[bytes]) -> web.StreamResponse:
+    """Send chunks until there are no more, the client is gone or stalled, or `STREAM_LIFE_S` have passed.
+
+    An empty chunk is a look at whether the client is still there. At the end, `chunks` is closed.
+    """
+    loop = asyncio.get_running_loop()
+    response = web.StreamResponse(headers={"Content-Type": content_type, "X-Accel-Buffering": "no"})
+    async with contextlib.aclosing(chunks):
+        await response.prepare(request)
+        _bound_buffers(request)
+        until = loop.time() + STREAM_LIFE_S
+        try:
+            async for chunk in chunks:
+                if request.transport is None or request.transport.is_closing() or loop.time() >= until:
+                    break
+                if chunk:
+                    async with asyncio.timeout(STALLED_S):
+                        await response.write(chunk)
+        except (TimeoutError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()  # without waiting for the client
+    return response
+
+
+def _bound_buffers(request: web.Request) -> None:
     """Limit what waits for this client to `WRITE_BUFFER`."""
     if request.transport is None:
         return
@@ -26,23 +54,6 @@ def bound_buffers(request: web.Request) -> None:
     connection = request.transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, WRITE_BUFFER)
-
-
-async def write(response: web.StreamResponse, chunk: bytes) -> None:
-    """Write a chunk. Raises TimeoutError if the client reads nothing for `STALLED_S`, ConnectionError if it is gone."""
-    async with asyncio.timeout(STALLED_S):
-        await response.write(chunk)
-
-
-def is_gone(request: web.Request) -> bool:
-    """Return whether the client has disconnected."""
-    return request.transport is None or request.transport.is_closing()
-
-
-def disconnect(request: web.Request) -> None:
-    """Close the connection without waiting for the client."""
-    if request.transport is not None:
-        request.transport.abort()
 
 
 class FileAnswer(web.FileResponse):
