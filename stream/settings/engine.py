@@ -14,7 +14,7 @@ from stream.settings.network import BoundEndpoint
 from stream.settings.privacy import MOST_MASKS, BackgroundConfig, MaskConfig, PrivacyMode, WantedPrivacy
 from stream.settings.source_address import SourceAddress, quoted
 from stream.settings.source_kinds import ADDRESS_FORMS, PACES
-from stream.settings.values import CAMERA_ID, camera_id_error
+from stream.settings.values import CameraId
 from stream.settings.zones import MOST_LINES, MOST_ZONES, LineConfig, ZoneConfig, ZoneName
 
 MOST_PIXELS = 1 << 28
@@ -52,7 +52,7 @@ DetectorSide = Annotated[int, Field(ge=32, le=4096)]
 class CameraConfig(Section):
     """One camera."""
 
-    id: str = Field(description="Name in topics, metrics and logs: a-z, 0-9, - and _, at most 63 characters.")
+    id: CameraId = Field(description="Name in topics, metrics and logs: a-z, 0-9, - and _, at most 63 characters.")
     source: SourceAddress = Field(description=f"{ADDRESS_FORMS}.")
     enabled: bool = Field(True, description="False: the camera stays listed but is not read.")
     transport: Literal["auto", "native", "ffmpeg"] = Field(
@@ -189,13 +189,6 @@ class CameraConfig(Section):
         if self.transport == "ffmpeg" and self.tls_fingerprint is not None:
             raise ValueError("FFmpeg ignores tls_fingerprint: set tls_certificates, or transport: auto or native")
         return self
-
-    @field_validator("id")
-    @classmethod
-    def _valid_id(cls, value: str) -> str:
-        if not CAMERA_ID.fullmatch(value):
-            raise ValueError(camera_id_error(value))
-        return value
 
 
 class BatchConfig(Section):

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ByteSize
+
 from stages.settings import Section
 from stream import output_file
 from stream.settings.config_error import ConfigError
@@ -28,13 +30,9 @@ def check_written(settings: Section, config_file: Path | None = None) -> None:
         named["the configuration"] = config_file
     for setting in WRITTEN:
         path = named.get(setting)
-        other = next((name for name in named if path is not None and _one(path, named, setting, name)), None)
-        if other is not None:
-            raise ConfigError(f"{setting}: must be a file of its own: {path} is that of {other}, too")
-
-
-def _one(path: Path, named: Mapping[str, Path], setting: str, other: str) -> bool:
-    return other != setting and output_file.same(path, named[other])
+        for other, taken in named.items():
+            if path is not None and other != setting and output_file.same(path, taken):
+                raise ConfigError(f"{setting}: must be a file of its own: {path} is that of {other}, too")
 
 
 def paths(value: Any, name: str = "") -> Iterator[tuple[str, Path]]:
@@ -58,23 +56,10 @@ def paths(value: Any, name: str = "") -> Iterator[tuple[str, Path]]:
             yield from paths(one, f"{name}.{number}")
 
 
-_UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
-
-
 def too_little(free: int, setting: str, least: int) -> str:
-    """Return that `free` bytes are less than the setting's `least`, with two amounts that differ."""
-    texts = _text(free), _text(least)
-    if texts[0] == texts[1]:
-        texts = f"{free} bytes", f"{least} bytes"
-    return f"{texts[0]} are free, less than {setting} ({texts[1]})"
-
-
-def _text(count: int) -> str:
-    """Return a number of bytes in decimal units, as in settings."""
-    for unit, size in _UNITS:
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"
+    """Return that `free` bytes are less than the setting's `least`."""
+    texts = (ByteSize(count).human_readable(decimal=True, separator=" ") for count in (free, least))
+    return f"{next(texts)} are free, less than {setting} ({next(texts)})"
 
 
 def replace(path: Path, text: str) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from stages.settings import Section
-from stream.settings.zones import MOST_POINTS, Point, checked_outline
+from stream.settings.zones import Outline
 
 PrivacyMode = Literal["off", "masked", "skeleton"]
 """`masked`: parts are black. `skeleton`: no pixel leaves the engine. Each hides more than the one before."""
@@ -51,30 +50,18 @@ MOST_MASKS = 32
 class MaskConfig(Section):
     """A part of the picture that is blackened before anything can read it (docs/privacy.md)."""
 
-    points: list[Point] = Field(
-        min_length=3,
-        max_length=MOST_POINTS,
+    points: Outline = Field(
         description="Corners in order, as shares of the picture's width and height from the top left, as for zones.",
     )
-
-    @field_validator("points")
-    @classmethod
-    def _are_a_simple_polygon(cls, value: list[Point]) -> list[Point]:
-        return checked_outline(value, "mask")
 
 
 class BackgroundConfig(Section):
     """A picture without people, over which people are drawn in skeleton mode (docs/privacy.md)."""
 
     file: Path = Field(description="JPEG or PNG.")
-    sha256: str = Field(description="SHA-256 of the file in hex. A file with another one is not used.")
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9A-Fa-f]{64}$", to_lower=True)] = Field(
+        description="SHA-256 of the file in hex. A file with another one is not used."
+    )
     approved_by: str = Field(
         min_length=1, max_length=200, description="Who has looked at the picture and approves that it is shown."
     )
-
-    @field_validator("sha256")
-    @classmethod
-    def _is_a_digest(cls, value: str) -> str:
-        if not re.fullmatch(r"[0-9a-f]{64}", value.lower()):
-            raise ValueError("must be a SHA-256: 64 hex digits")
-        return value.lower()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import ByteSize, Field, field_validator, model_validator
+from pydantic import ByteSize, Field, model_validator
 
 from stages.settings import LEAST, MOST_BYTES, Section
-from stream.settings.source_address import quoted
-from stream.settings.values import CAMERA_ID
+from stream.settings.values import CameraId
 
 LATE_S = 2.0
 """Longest delay from a frame to the recording of its event, by the model and the recorder: packets are held this much
@@ -26,7 +25,7 @@ class RecordingConfig(Section):
         "all except stand, walk, sit, lie, carry and other, from 0.5.",
     )
     alerts: bool = Field(True, description="Whether alerts of rules start clips, too.")
-    cameras: list[str] = Field(default_factory=list[str], description="Ids of the cameras to record. Empty: all.")
+    cameras: list[CameraId] = Field(default_factory=list[str], description="Ids of the cameras to record. Empty: all.")
     seconds_before: float = Field(5.0, ge=0, le=120, description="Minimum time in a clip before its event.")
     seconds_after: float = Field(5.0, ge=0, le=600, description="Time in a clip after the end of its last event.")
     max_clip_s: float = Field(60.0, ge=1, le=3600, description="Longest clip; longer events are cut.")
@@ -55,14 +54,6 @@ class RecordingConfig(Section):
         le=600,
         description="The same limit in seconds. Cameras with keyframes further apart give no clips.",
     )
-
-    @field_validator("cameras")
-    @classmethod
-    def _camera_ids(cls, value: list[str]) -> list[str]:
-        for camera_id in value:
-            if not CAMERA_ID.fullmatch(camera_id):
-                raise ValueError(f"{quoted(camera_id)} is not a camera id")
-        return value
 
     @model_validator(mode="after")
     def _lengths_go_together(self) -> RecordingConfig:

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, field_validator, model_validator
-from yaml.constructor import SafeConstructor
-from yaml.nodes import ScalarNode
 
 from stages.settings import Section
 from stages.settings_file import SettingsFileError, error_text, read_settings
@@ -96,20 +94,12 @@ class TokensConfig(Section):
 
 
 def parsed_us(text: str) -> int:
-    """Return a date or time, in ISO 8601 or as YAML has it, as microseconds since 1970, UTC. Raises ValueError."""
+    """Return a date or time in ISO 8601 as microseconds since 1970, UTC. Raises ValueError."""
     try:
-        at = datetime.fromisoformat(_in_iso(text))
+        at = datetime.fromisoformat(text)
         return round((at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp() * 1e6)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r:.40} is not a date or time, for example 2027-01-31") from None
-
-
-def _in_iso(text: str) -> str:
-    """Return what is a timestamp of YAML, such as `2027-1-31 9:00:00 +2`, in ISO 8601, and other text as it is."""
-    yaml_reader = SafeConstructor()
-    if not yaml_reader.timestamp_regexp.match(text):
-        return text
-    return yaml_reader.construct_yaml_timestamp(ScalarNode("", text)).isoformat()
 
 
 def load_tokens(path: Path) -> TokensConfig:

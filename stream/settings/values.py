@@ -20,7 +20,6 @@ from stages.settings import Section
 from stream.settings.source_address import quoted
 
 CAMERA_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-CameraId = Annotated[str, StringConstraints(pattern=f"^{CAMERA_ID.pattern}$")]
 _MAX_LENGTH = 63
 
 
@@ -30,6 +29,16 @@ def camera_id_error(value: str) -> str:
     long = f", at most {_MAX_LENGTH} characters" if len(value) > _MAX_LENGTH else ""
     return f"camera id {quoted(value)}: use a-z, 0-9, - and _{long}, for example {similar or 'cam0'}"
 
+
+def _camera_id(value: str) -> str:
+    if not CAMERA_ID.fullmatch(value):
+        raise ValueError(camera_id_error(value))
+    return value
+
+
+CameraId = Annotated[
+    str, AfterValidator(_camera_id), WithJsonSchema({"type": "string", "pattern": f"^{CAMERA_ID.pattern}$"})
+]
 
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000}
 _FORM = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ms|s|m|h)")

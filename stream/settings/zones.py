@@ -6,7 +6,7 @@ import math
 import re
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from stages.settings import Section
 
@@ -28,37 +28,33 @@ Point = tuple[Share, Share]
 ZoneName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
-def checked_outline(points: list[Point], what: str) -> list[Point]:
-    """Return the corners if they are those of a simple polygon. Raises ValueError; `what` names the polygon in it."""
+def _simple_polygon(points: list[Point]) -> list[Point]:
     import shapely  # Most commands check no zones.
 
     if shapely.MultiPoint(points).convex_hull.area < _LEAST_AREA:
-        raise ValueError(f"all corners are nearly on one line: the {what} has no area")
+        raise ValueError("all corners are nearly on one line, so the outline has no area")
     polygon = shapely.Polygon(points)
     if not polygon.is_valid:
         place = re.search(r"\[(\S+) (\S+)\]", shapely.is_valid_reason(polygon))
         near = f" near [{float(place[1]):.3g}, {float(place[2]):.3g}]" if place else ""
         raise ValueError(f"the outline crosses or touches itself{near}: list the corners in order along it")
     if polygon.area < _LEAST_AREA:
-        raise ValueError(f"the {what} has almost no area")
+        raise ValueError("the outline has almost no area")
     return points
+
+
+Outline = Annotated[list[Point], Field(min_length=3, max_length=MOST_POINTS), AfterValidator(_simple_polygon)]
+"""Corners of a simple polygon, in order."""
 
 
 class ZoneConfig(Section):
     """A part of the picture (docs/zones.md)."""
 
-    points: list[Point] = Field(
-        min_length=3,
-        max_length=MOST_POINTS,
+    points: Outline = Field(
         description="Corners in order, as shares of the picture's width and height from the top left: "
         "`[[0, 0.5], [1, 0.5], [1, 1], [0, 1]]` is the lower half.",
     )
     ignore: bool = Field(False, description="People whose foot point is in this zone are not reported.")
-
-    @field_validator("points")
-    @classmethod
-    def _are_a_simple_polygon(cls, value: list[Point]) -> list[Point]:
-        return checked_outline(value, "zone")
 
 
 class LineConfig(Section):

