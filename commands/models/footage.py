@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from stages.checkpoint import Checkpoint
     from training.footage.labels import ClipLabels, Half
     from training.scoring.clips import ClipScore
-    from training.scoring.figures import FilmFigures, FrameFigures
+    from training.scoring.figures import FilmFigures, FrameFigures, SequenceFigures
     from training.scoring.film_sets import FilmSet, WatchedSet
-    from training.scoring.sequence_sets import SequenceFigures, SequenceSet
+    from training.scoring.sequence_sets import SequenceSet
 
 footage_app = Application(help="Score a checkpoint on labelled real footage.", no_args_is_help=True)
 HalfChoice = Literal["development", "test", "both"]

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from training.footage.intervals import Interval
     from training.footage.judging import MacroFigure
     from training.scoring.clips import ClipScore
-    from training.scoring.figures import FilmFigures, FrameFigures
-    from training.scoring.sequence_sets import SequenceFigures
+    from training.scoring.figures import FilmFigures, FrameFigures, SequenceFigures
 
 _ANSWERS = 3
 """Answers that are shown of a label."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.third_party import weights
-from stages.types import Model, PersonAnalysis
-from training.footage.judging import MIN_IOU, Judged, match
-from training.footage.labels import UNSURE, Box, ClipLabels, Half, LabelError, Labelled, instants, read_labels, times
+from stages.types import Model
+from training.footage.judging import Judged, match
+from training.footage.labels import UNSURE, ClipLabels, Half, LabelError, Labelled, instants, read_labels, times
+from training.scoring.films import Frame, seen_people
 from training.video.analysis import analyse_video
 from training.video.frames import VideoReadError
 
@@ -24,19 +25,11 @@ class FootageError(RuntimeError):
     """A film cannot be read; the message names it."""
 
 
-class Prediction(NamedTuple):
-    """One predicted person in one frame; `label` None without an answer yet, `score` in [0, 1]."""
-
-    box: Box
-    label: str | None
-    score: float
-
-
-class PredictedFrame(NamedTuple):
-    """The predicted people in one frame at `time` seconds of media time. Include frames without people."""
+class AnsweredFrame(NamedTuple):
+    """The people in one frame at `time` seconds of media time, also if there are none."""
 
     time: float
-    people: tuple[Prediction, ...]
+    people: Frame
 
 
 class ClipScore(NamedTuple):
@@ -49,13 +42,6 @@ class ClipScore(NamedTuple):
     labeller: str
     judged: list[Judged]
     extra_seconds: float
-
-
-class FilmAnswers(NamedTuple):
-    """The answers on one film, frame by frame, and the (width, height) of the picture that the detector saw."""
-
-    frames: list[PredictedFrame]
-    detector_picture: tuple[int, int]
 
 
 def packaged_labels() -> dict[str, list[ClipLabels]]:
@@ -87,48 +73,41 @@ def score_clip(
         if labels.sha256 != known[labels.file]:
             raise LabelError(f"{labels.clip} ({labels.labeller}): labels another version of {labels.file}")
     ends = [first.development[1] if half == "development" else first.test[1] for half in halves]
-    answers = answer_film(model, film, detector_size, until_s=max(ends) + WITHIN_S, smoothed=smoothed)
+    frames, picture = answer_film(model, film, detector_size, until_s=max(ends) + WITHIN_S)
     return [
-        ClipScore(labels.clip, answers.detector_picture, half, labels.labeller, *judge(labels, answers.frames, half))
+        ClipScore(labels.clip, picture, half, labels.labeller, *judge(labels, frames, half, smoothed=smoothed))
         for half in halves
         for labels in labellers
     ]
 
 
 def answer_film(
-    model: Model,
-    film: Path,
-    detector_size: tuple[int, int] | None = None,
-    *,
-    until_s: float | None = None,
-    smoothed: bool = False,
-) -> FilmAnswers:
-    """Run a film through a model, up to `until_s` of media time if given, and return its answers.
+    model: Model, film: Path, detector_size: tuple[int, int] | None = None, *, until_s: float | None = None
+) -> tuple[list[AnsweredFrame], tuple[int, int]]:
+    """Run a film through a model, up to `until_s` of media time if given.
 
-    `detector_size` (width, height) is that of a camera's configuration; None lets the model choose. An answer is the
-    label of the person's last step, or with `smoothed` the label that events use. Raises `FootageError`.
+    Returns the answers frame by frame, and the (width, height) of the picture that the detector saw. `detector_size` is
+    that of a camera's configuration; None lets the model choose. Raises `FootageError`.
     """
-    answers: list[PredictedFrame] = []
+    answers: list[AnsweredFrame] = []
     content = (0, 0)
     try:
         for meta, analysis in analyse_video(model, film, detector_size, until_s=until_s):
             content = meta.format.content
-            people = tuple(_prediction(person, smoothed) for person in analysis.people)
-            answers.append(PredictedFrame(meta.media_us / 1e6, people))
+            answers.append(AnsweredFrame(meta.media_us / 1e6, seen_people(analysis)))
     except VideoReadError as error:
         raise FootageError(str(error)) from None
-    return FilmAnswers(answers, content)
+    return answers, content
 
 
 def judge(
-    labels: ClipLabels, predictions: Iterable[PredictedFrame], half: Half, *, min_iou: float = MIN_IOU
+    labels: ClipLabels, frames: Sequence[AnsweredFrame], half: Half, *, smoothed: bool = False
 ) -> tuple[list[Judged], float]:
     """Return the answer for every labelled instant of one half, and the person-seconds of people without a label.
 
     An instant has the answers of the nearest frame; without one, all people are missed. People are matched one-to-one
-    with the greatest sum of IoU, without pairs below `min_iou`. People labelled unsure are matched and then left out.
+    with the greatest sum of IoU, as `match` does. People labelled unsure are matched and then left out.
     """
-    frames = sorted(predictions, key=lambda frame: frame.time)
     frame_times = np.array([frame.time for frame in frames])
     labelled: dict[float, list[Labelled]] = {}
     for one in instants(labels, half):
@@ -140,24 +119,15 @@ def judge(
         nearest = int(np.abs(frame_times - time).argmin()) if frames else -1
         near = nearest >= 0 and abs(frames[nearest].time - time) <= WITHIN_S
         shown = frames[nearest].people if near else ()
-        pairs = dict(match([one.box for one in people], [one.box for one in shown], min_iou))
+        pairs = dict(match([one.box for one in people], [one.box for one in shown]))
         extra += len(shown) - len(pairs)
         for row, one in enumerate(people):
             if one.label == UNSURE:
                 continue
             got = shown[pairs[row]] if row in pairs else None
-            answer, score = (got.label, got.score) if got else (None, 0.0)
+            answer, score = got.answer(smoothed=smoothed) if got else (None, 0.0)
             unit = f"{labels.clip}/{one.person}"
             judged.append(
                 Judged(labels.clip, one.person, time, labels.every, one.label, answer, score, got is None, unit)
             )
     return judged, extra * labels.every
-
-
-def _prediction(person: PersonAnalysis, smoothed: bool) -> Prediction:
-    action = person.action
-    if action is None:
-        return Prediction(person.box, None, 0.0)
-    if smoothed:
-        return Prediction(person.box, action.smoothed, action.smoothed_score)
-    return Prediction(person.box, action.label, action.score)

@@ -1,4 +1,4 @@
-"""The figures of one set of films, as values and as JSON."""
+"""The figures of films, sequences and clips, as values and as JSON."""
 
 from __future__ import annotations
 
@@ -68,11 +68,7 @@ class FrameFigures:
         """Return all figures as plain values."""
         return {
             "frames": len(self.judged),
-            "macro": {
-                "actions": None if self.actions is None else list(self.actions),
-                "all_frames": _macro(self.macro),
-                "where_found": _macro(self.macro_found),
-            },
+            "macro": self.macro_json(),
             "actions": {
                 truth: {
                     "frames": one.total,
@@ -96,6 +92,14 @@ class FrameFigures:
             },
             "by_clip": self._by(lambda one: one.clip),
             "by_unit": self._by(lambda one: str(one.person)),
+        }
+
+    def macro_json(self) -> dict[str, Any]:
+        """Return the macro averages as plain values."""
+        return {
+            "actions": None if self.actions is None else list(self.actions),
+            "all_frames": _macro(self.macro),
+            "where_found": _macro(self.macro_found),
         }
 
     def _by(self, key: Callable[[Judged], str]) -> dict[str, Any]:
@@ -154,6 +158,43 @@ class FilmFigures:
                 "actions": {label: _occurrences(one) for label, one in self.by_action().items()},
                 "each": [one._asdict() | {"delay_s": _finite(one.delay_s)} for one in self.occurrences],
             },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceFigures:
+    """Figures of a set's sequences at their last step and at every labelled step.
+
+    `digest`: hash of the detections, by which two scores are known to be of the same sequences. Steps whose detections
+    do not show the action (`unreadable`) are left out.
+    """
+
+    last: FrameFigures
+    every: FrameFigures
+    sequences: int
+    unreadable: int
+    digest: str
+
+    @property
+    def last_over_all(self) -> MacroFigure:
+        """Macro average at the last step over all actions."""
+        return macro_figure(self.last.judged)
+
+    @property
+    def every_over_all(self) -> MacroFigure:
+        """Macro average at every step over all actions."""
+        return macro_figure(self.every.judged)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all figures as plain values."""
+        return {
+            "sequences": self.sequences,
+            "unreadable_steps": self.unreadable,
+            "digest": self.digest,
+            "last_step": self.last.as_json(),
+            "last_step_over_all_actions": FrameFigures(self.last.name, self.last.judged).macro_json(),
+            "every_step": self.every.as_json(),
+            "every_step_over_all_actions": FrameFigures(self.every.name, self.every.judged).macro_json(),
         }
 
 

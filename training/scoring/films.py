@@ -50,6 +50,10 @@ class SeenPerson(NamedTuple):
     smoothed: str | None
     smoothed_score: float
 
+    def answer(self, *, smoothed: bool) -> tuple[str | None, float]:
+        """Return the label of the last step and its score, or with `smoothed` the label that events are made from."""
+        return (self.smoothed, self.smoothed_score) if smoothed else (self.label, self.score)
+
 
 Frame = tuple[SeenPerson, ...]
 """The people of one frame."""
@@ -226,10 +230,7 @@ def judge(film: AnsweredFilm, *, smoothed: bool = False) -> list[Judged]:
     judged: list[Judged] = []
     for frame, truth in film.labelled():
         person = film.main(frame)
-        answer, score = None, 0.0
-        if person is not None:
-            answer = person.smoothed if smoothed else person.label
-            score = person.smoothed_score if smoothed else person.score
+        answer, score = (None, 0.0) if person is None else person.answer(smoothed=smoothed)
         who, time = film.person or film.name, frame / film.fps
         judged.append(Judged(film.name, who, time, 1, truth, answer, score, person is None, film.name))
     return judged

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from stages.checkpoint import Checkpoint
 from stages.vocabulary import Vocabulary, packaged
-from training.footage.judging import Judged, MacroFigure, macro_figure
+from training.footage.judging import Judged
 from training.footage.labels import OTHER
 from training.kinetics_tps.video_roles import Role
-from training.scoring.figures import FrameFigures
+from training.scoring.figures import FrameFigures, SequenceFigures
 from training.scoring.film_sets import ScoringError
 from training.scoring.films import SCORED_ACTIONS
 from training.sequences.features import to_tensors
@@ -71,43 +71,6 @@ JUDGING = (
     SequenceSet("captures-all", MOTION, None),
     SequenceSet("jhmdb", POSES, "test"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceFigures:
-    """Figures of a set's sequences at their last step and at every labelled step.
-
-    `digest`: hash of the detections, by which two scores are known to be of the same sequences. Steps whose detections
-    do not show the action (`unreadable`) are left out.
-    """
-
-    last: FrameFigures
-    every: FrameFigures
-    sequences: int
-    unreadable: int
-    digest: str
-
-    @property
-    def last_over_all(self) -> MacroFigure:
-        """Macro average at the last step over all actions."""
-        return macro_figure(self.last.judged)
-
-    @property
-    def every_over_all(self) -> MacroFigure:
-        """Macro average at every step over all actions."""
-        return macro_figure(self.every.judged)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return all figures as plain values."""
-        return {
-            "sequences": self.sequences,
-            "unreadable_steps": self.unreadable,
-            "digest": self.digest,
-            "last_step": replace(self.last).as_json(),
-            "last_step_over_all_actions": FrameFigures(self.last.name, self.last.judged).as_json()["macro"],
-            "every_step": self.every.as_json(),
-            "every_step_over_all_actions": FrameFigures(self.every.name, self.every.judged).as_json()["macro"],
-        }
 
 
 def frozen_sequences() -> FrozenSequences:

@@ -15,9 +15,8 @@ from commands.models.footage_tables import show_clips, show_films, show_frames, 
 from support.training.answered_films import film
 from training.footage.judging import Judged
 from training.scoring.clips import ClipScore
-from training.scoring.figures import FrameFigures, clip_figures, film_figures
+from training.scoring.figures import FrameFigures, SequenceFigures, clip_figures, film_figures
 from training.scoring.films import SCORED_ACTIONS
-from training.scoring.sequence_sets import SequenceFigures
 
 ANSWERS = ("stand_up", "sit_down", "cartwheel", "push_up")
 """Of each action's frames 50, 20, 18 and 12 % have these answers: long names, so that little room is left."""

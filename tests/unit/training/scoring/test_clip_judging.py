@@ -8,7 +8,8 @@ from typing import Any
 
 from training.footage.judging import by_class, selective
 from training.footage.labels import Box, ClipLabels, parse_labels
-from training.scoring.clips import PredictedFrame, Prediction, judge
+from training.scoring.clips import AnsweredFrame, judge
+from training.scoring.films import SeenPerson
 
 SECONDS = 8
 PLACES: dict[int, Box] = {1: (0, 0, 20, 60), 2: (100, 0, 120, 60), 3: (200, 0, 220, 60)}
@@ -51,12 +52,14 @@ def labelled(
 Answer = Callable[[float], tuple[str | None, float]]
 
 
-def predicted(people: dict[int, Answer], rate: float = 10.0) -> list[PredictedFrame]:
+def seen(box: Box, label: str | None, score: float) -> SeenPerson:
+    return SeenPerson(1, box, label, score, None, 0.0)
+
+
+def predicted(people: dict[int, Answer], rate: float = 10.0) -> list[AnsweredFrame]:
     """Return frames of 8 s in which the people at those places have these answers."""
     return [
-        PredictedFrame(
-            k / rate, tuple(Prediction(PLACES[place], *answer(k / rate)) for place, answer in people.items())
-        )
+        AnsweredFrame(k / rate, tuple(seen(PLACES[place], *answer(k / rate)) for place, answer in people.items()))
         for k in range(round(SECONDS * rate))
     ]
 
@@ -95,7 +98,7 @@ def test_people_labelled_unsure_do_not_count_and_boxes_of_nobody_are_extras() ->
 
 
 def test_without_a_frame_near_the_instant_all_people_are_missed() -> None:
-    frames = [PredictedFrame(time, (Prediction(PLACES[1], "walk", 0.9),)) for time in (4.2, 5.3, 6.0)]
+    frames = [AnsweredFrame(time, (seen(PLACES[1], "walk", 0.9),)) for time in (4.2, 5.3, 6.0)]
     judged, _ = judge(labelled({1: "wwwwwwww"}), frames, "test")
     assert [(one.time, one.missed) for one in judged] == [(4, False), (5, True), (6, False), (7, True)]
     judged, _ = judge(labelled({1: "wwwwwwww"}), [], "test")
@@ -105,7 +108,7 @@ def test_without_a_frame_near_the_instant_all_people_are_missed() -> None:
 def test_one_prediction_answers_one_person() -> None:
     """The labelled people overlap; the only prediction is on the second one."""
     near: Box = (6, 0, 26, 60)
-    frames = [PredictedFrame(float(k), (Prediction(near, "walk", 0.9),)) for k in range(SECONDS)]
+    frames = [AnsweredFrame(float(k), (seen(near, "walk", 0.9),)) for k in range(SECONDS)]
     people = [
         {"id": number, "boxes": [[5.0, *box]], "spans": [[5.0, 5.0, "walk"]]}
         for number, box in ((1, PLACES[1]), (2, near))
