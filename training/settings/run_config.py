@@ -434,20 +434,11 @@ class ActionsConfig(Section):
     every_step_weight: float = Field(0.7, ge=0, le=1000, description="The LSTM at every step.")
     last_step_weight: float = Field(1.0, ge=0, le=1000, description="The LSTM at the last step of the window.")
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    implied_postures: dict[str, str] = Field(
-        {},
-        description="With model.posture_actions, the posture that each action implies, such as {walk: stand}. The "
-        "posture head learns it at every step.",
-    )
-    posture_weight: float = Field(0.3, ge=0, le=1000, description="Implied postures, at every step.")
-    balance: Literal["none", "weights", "sampling"] = Field(
+    balance: Literal["none", "sampling"] = Field(
         "none",
-        description="Treatment of rare actions. weights: they count more; sampling: equally many sequences "
+        description="Treatment of rare actions. sampling: equally many sequences "
         "end with each action; none: as the generator draws them, with people who stand or walk nine times as "
         "frequent as the rarest action.",
-    )
-    greatest_weight: float = Field(
-        5.0, ge=1, le=1000, description="Largest weight with `weights`; the smallest is 1 divided by it."
     )
     prevalence: dict[str, Annotated[float, Field(gt=0, le=1000)]] = Field(
         {},

@@ -1,8 +1,9 @@
 """A run's state on disk, from which it resumes with the same results as an uninterrupted run.
 
-It holds the trained modules, their running mean, optimiser, scaler, step, rarity, the states of the sources of batches,
-the generator's state before each batch of the pool, and the random states of Python, NumPy, torch and CUDA. The
-learning rate follows from the step. A data folder is represented by its fingerprint, which must be the same.
+It holds the trained modules, their running mean, optimiser, scaler, step, weights of rare states, the states of the
+sources of batches, the generator's state before each batch of the pool, and the random states of Python, NumPy, torch
+and CUDA. The learning rate follows from the step. A data folder is represented by its fingerprint, which must be the
+same.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ import numpy as np
 import torch
 
 from stages.whole_file import whole_file
-from training.run.learning.losses import Rarity
 from training.run.learning.training_run import Run, TrainingError
 from training.settings.run_config import TrainingConfig
 
-FORMAT = "partstream.run/7"
+FORMAT = "partstream.run/8"
 
 
 def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
@@ -33,7 +33,7 @@ def write_state(run: Run, path: Path, extra: dict[str, Any]) -> None:
         "average": None if run.average is None else run.average.network.state_dict(),
         "optimiser": run.optimiser.state_dict(),
         "scaler": run.scaler.state_dict(),
-        "rarity": {"states": run.rarity.states, "actions": run.rarity.actions},
+        "positive": run.positive,
         "batches": run.batches.state(),
         "fingerprint": run.fingerprint,
         "random": _random_states(),
@@ -98,9 +98,7 @@ def _restored(run: Run, path: Path, content: dict[str, Any]) -> dict[str, Any]:
         run.average.network.load_state_dict(content["average"])
     run.optimiser.load_state_dict(content["optimiser"])
     run.scaler.load_state_dict(content["scaler"])
-    rarity = content["rarity"]
-    actions = rarity["actions"]
-    run.rarity = Rarity(rarity["states"].to(run.device), None if actions is None else actions.to(run.device))
+    run.positive = content["positive"].to(run.device)
     run.batches.restore(content["batches"])
     run.step = content["step"]
     _restore_random_states(content["random"])

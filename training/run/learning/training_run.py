@@ -27,7 +27,7 @@ from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.run.learning.batches import Batches
 from training.run.learning.keeping import KeptAnswers
-from training.run.learning.losses import Postures, Rarity, implied_postures, losses, measure_rarity
+from training.run.learning.losses import losses, measure_rarity
 from training.run.learning.warm_start import (
     WarmStartError,
     begin_from,
@@ -98,21 +98,17 @@ class Run:
         # Created on the CPU, so that the initial weights depend on the seed and not on the device.
         try:
             network = ActionNetwork(network_sizes(config.model), vocabulary, priors)
-            postures = implied_postures(vocabulary.actions, config)
         except ValueError as error:
             raise TrainingError(str(error)) from None
         self.network = network.to(self.device)
         self.mask = torch.from_numpy(vocabulary.mask()).to(self.device)
-        self.postures: Postures | None = None
-        if postures is not None:
-            self.postures = Postures(postures.columns.to(self.device), postures.of_action.to(self.device))
         self.optimiser = optimiser_for(self.network, config.optimiser)
         self._autocast = autocast_type(config, self.device)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
         self.average: WeightAverage | None = None
         if config.optimiser.ema_decay:
             self.average = WeightAverage(self.network, config.optimiser.ema_decay)
-        self.rarity = Rarity(torch.ones(self.mask.shape, device=self.device))
+        self.positive = torch.ones(self.mask.shape, device=self.device)
         self._known = known
         self._kept: KeptAnswers | None = None
         added = config.data.clips
@@ -126,7 +122,7 @@ class Run:
         return self.network if self.average is None else self.average.network
 
     def normalise(self) -> None:
-        """Compute means, standard deviations and rarity from the first batches, before the first step.
+        """Compute means, standard deviations and weights of rare states from the first batches, before the first step.
 
         Raises TrainingError if the network reads RoI features and none of the batches has any.
         """
@@ -142,7 +138,7 @@ class Run:
                     "data.normalisation_batches, or lower data.visual_dropout"
                 )
             self.network.set_visual_normalisation(regions.mean(0), regions.std(0))
-        self.rarity = measure_rarity(made, len(self.network.vocabulary.actions), self.config)
+        self.positive = measure_rarity(made, self.config.states)
 
     def start_from(self, profile: str) -> None:
         """Begin with the weights of a checkpoint, by path or profile.
@@ -173,11 +169,9 @@ class Run:
             outputs = self.network(target.parts, target.context, target.present, target.dt, target.visual, target.real)
         # Losses in float32: sums over a batch need more than 8 bits of mantissa.
         outputs = SequenceOutputs(*(tensor.float() for tensor in outputs))
-        if self._kept is None:
-            terms = losses(outputs, target, self.mask, self.rarity, config, self.postures)
-        else:
-            labelled = self._kept.unlabelled(target)
-            terms = losses(outputs, labelled, self.mask, self.rarity, config, self.postures)
+        labelled = target if self._kept is None else self._kept.unlabelled(target)
+        terms = losses(outputs, labelled, self.mask, self.positive, config)
+        if self._kept is not None:
             terms["total"] = terms["total"] + self._kept.weight * self._kept.loss(outputs, target, self.mask)
         self.optimiser.zero_grad(set_to_none=True)
         self.scaler.scale(terms["total"]).backward()

@@ -14,7 +14,7 @@ from stages.vocabulary import packaged
 from support.training.example_people import starting_checkpoint
 from support.training.training_examples import motion_clips
 from training.run.learning.keeping import KeptAnswers
-from training.run.learning.losses import Rarity, excluded_loss, losses
+from training.run.learning.losses import excluded_loss, losses
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors
 from training.settings.run_config import load
@@ -69,7 +69,7 @@ def outputs_of(batch: Tensors, seed: int = 0) -> SequenceOutputs:
 
 
 def test_the_total_has_the_term_with_its_weight_only_if_something_is_excluded(batch: Tensors) -> None:
-    outputs, plain = outputs_of(batch), Rarity(torch.ones(MASK.shape))
+    outputs, plain = outputs_of(batch), torch.ones(MASK.shape)
     config = load(None, {"data": {"verdicts": {"wrong_weight": 3.0}}})
     found = losses(outputs, batch, MASK, plain, config)
     without = losses(outputs, dataclasses.replace(batch, excluded=None), MASK, plain, config)

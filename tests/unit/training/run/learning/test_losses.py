@@ -7,21 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
-from stages.heads.hierarchical_scores import HierarchicalScores, heads_of
 from stages.heads.network import SequenceOutputs
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips
-from training.run.learning.losses import (
-    TERMS,
-    Rarity,
-    action_weights,
-    implied_postures,
-    losses,
-    measure_rarity,
-    positive_weights,
-)
+from training.run.learning.losses import losses, positive_weights
 from training.sequences.features import to_tensors
 from training.sequences.tensors import Tensors
 from training.settings.run_config import load
@@ -29,7 +19,7 @@ from training.synthetic.sequences.generator import Generator
 
 VOCABULARY = packaged("edge")
 MASK = torch.from_numpy(VOCABULARY.mask())
-PLAIN = Rarity(torch.ones(MASK.shape))
+PLAIN = torch.ones(MASK.shape)
 
 
 @pytest.fixture(scope="module")
@@ -89,22 +79,6 @@ def test_positives_of_rare_states_have_larger_limited_weights_only_if_configured
         assert positive_weights(share, load(None, {"states": {"loss": other}}).states).tolist() == [[1.0] * 5]
 
 
-def test_rare_actions_have_larger_limited_weights_only_if_configured(target: Tensors) -> None:
-    counts = torch.tensor([400, 100, 50, 0, 450])
-    config = load(None, {"actions": {"balance": "weights", "greatest_weight": 3}})
-    assert action_weights(counts, config.actions) == pytest.approx(torch.tensor([0.5, 2.0, 3.0, 3.0, 200 / 450]))
-    assert action_weights(counts, load().actions) is None
-    rarity = measure_rarity([target], len(VOCABULARY.actions), config)
-    assert rarity.actions is not None and len(rarity.actions) == len(VOCABULARY.actions)
-    outputs = random_outputs(target)
-    # By hand: each step's loss times its action's weight, over the sum of the weights.
-    truth = target.action[target.action >= 0]
-    each = F.cross_entropy(outputs.frame_logits[target.action >= 0], truth, reduction="none")
-    config = load(None, {"actions": {"balance": "weights", "greatest_weight": 3, "label_smoothing": 0}})
-    found = losses(outputs, target, MASK, rarity, config)["frame"]
-    assert torch.isclose(found, (each * rarity.actions[truth]).sum() / rarity.actions[truth].sum())
-
-
 def test_balanced_batches_end_equally_often_with_each_action_and_plain_ones_do_not() -> None:
     generator = Generator(motion_clips(), VOCABULARY, 3)
     common = [VOCABULARY.action_index(name) for name in ("stand", "walk")]
@@ -117,31 +91,3 @@ def test_balanced_batches_end_equally_often_with_each_action_and_plain_ones_do_n
     plain, balanced = shares(generator.batch), shares(generator.balanced_batch)
     assert plain[common].sum() > 0.17 > 0.14 > balanced[common].sum()
     assert balanced.min() > 0.005
-
-
-HEADED = {
-    "model": {"posture_actions": ["stand", "sit"], "movement_actions": ["walk", "run"]},
-    "actions": {"implied_postures": {"walk": "stand", "run": "stand", "wave": "sit"}, "posture_weight": 2.0},
-}
-
-
-def test_implied_postures_add_the_cross_entropy_of_the_posture_head_alone(target: Tensors) -> None:
-    config, actions = load(None, HEADED), VOCABULARY.actions
-    postures = implied_postures(actions, config)
-    assert postures is not None
-    layer = HierarchicalScores(4, heads_of(actions, ["stand", "sit"], ["walk", "run"]))
-    states = torch.randn(*target.action.shape, 4)
-    outputs = random_outputs(target)._replace(action_logits=layer(states))
-    plain, found = (losses(outputs, target, MASK, PLAIN, config, each) for each in (None, postures))
-    torch.testing.assert_close(found["total"], plain["total"] + 2 * found["postures"])
-    assert tuple(found) == (*plain, "postures") and {*found} < {*TERMS}
-
-    expected: list[float] = []
-    raw = (states @ layer.weight.T + layer.bias).detach().numpy()
-    for row, steps in enumerate(target.action.tolist()):
-        for step, action in enumerate(steps):
-            implied = {"walk": "stand", "run": "stand", "wave": "sit"}.get(actions[action]) if action >= 0 else None
-            if implied:
-                heads = [raw[row, step, actions.index(name)] for name in ("stand", "sit")]
-                expected.append(np.log(np.exp(heads).sum()) - heads[("stand", "sit").index(implied)])
-    assert expected and found["postures"].item() == pytest.approx(np.mean(expected), rel=1e-4)
