@@ -25,7 +25,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ring_buffers.slot_writers import quarter_turns, shown_size
 from stream import output_file
 from stream.annotation.annotated_video import AnnotationError, VideoPictures, VideoWriter
-from stream.annotation.overlay import MOST_PEOPLE, OverlayPainter
+from stream.annotation.overlay import OverlayPainter
 from stream.pictures.drawing import INK, MUTED, PAPER, WARNING, Colour, font, relevance_colour, shortened, text_width
 from stream.results import Frame, decode
 
@@ -151,7 +151,7 @@ def annotate_file(
 
     `detector`: also draw what the detector looked at. Shows progress on `console`. Raises `AnnotationError`.
     """
-    frames = _with_warning(read_frames(results, _camera_of(results, camera)), console)
+    frames = read_frames(results, _camera_of(results, camera))
     columns = (TextColumn("Drawing {task.fields[file]}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(
         *columns, TimeRemainingColumn(), console=console, transient=True, disable=console is None
@@ -223,20 +223,6 @@ def read_frames(results: Path, camera: str | None = None) -> Iterator[Frame]:
                     yield message
     except OSError as error:
         raise AnnotationError(f"{results}: can't be read: {error.strerror}") from None
-
-
-def _with_warning(frames: Iterable[Frame], console: Console | None) -> Iterator[Frame]:
-    """Yield the results, and report the first one of which not all people are drawn."""
-    told = False
-    for frame in frames:
-        if console is not None and not told and len(frame.people) > MOST_PEOPLE:
-            told = True
-            console.print(
-                f"frame {frame.frame} has {len(frame.people)} people; of each frame, the {MOST_PEOPLE} with the "
-                "highest scores are drawn",
-                highlight=False,
-            )
-        yield frame
 
 
 def _camera_of(results: Path, wanted: str | None) -> str:

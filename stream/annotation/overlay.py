@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msgspec.structs import replace
 from PIL import Image, ImageDraw
 
 from stream.annotation.detector_overlay import DetectorOverlay
@@ -19,9 +18,8 @@ from stream.results import DetectedObject, Frame, Part, Person
 MOST_REASONS = 3
 """Number of parts that are named as reasons and labelled with their states; more cannot be read in a moving picture."""
 
-MOST_PEOPLE, MOST_LABELLED, MOST_PARTS, MOST_OBJECTS = 500, 256, 50, 500
-"""Most people, people with a label, parts of each person and objects that are drawn of a result, the best ones. An
-engine publishes fewer."""
+MOST_LABELLED = 256
+"""Number of people with a label."""
 
 LEAST_RELEVANCE = 0.15
 """Least relevance of a part that is named as a reason."""
@@ -67,22 +65,6 @@ def reasons(parts: Sequence[Part]) -> list[Reason]:
             state, _ = max(states, key=lambda state: state[1])
             found.append(Reason(part.part, state, part.relevance))
     return found[:MOST_REASONS]
-
-
-def limited(frame: Frame) -> Frame:
-    """Return a result with what is drawn of it: the best people and objects, and the most relevant parts."""
-    people = frame.people
-    if len(people) > MOST_PEOPLE:
-        kept = sorted(range(len(people)), key=lambda index: -people[index].score)[:MOST_PEOPLE]
-        people = [people[index] for index in sorted(kept)]
-    if any(len(person.parts) > MOST_PARTS for person in people):
-        people = [
-            replace(person, parts=sorted(person.parts, key=lambda part: -part.relevance)[:MOST_PARTS])
-            for person in people
-        ]
-    if people is frame.people and len(frame.objects) <= MOST_OBJECTS and len(frame.regions) <= MOST_OBJECTS:
-        return frame
-    return replace(frame, people=people, objects=frame.objects[:MOST_OBJECTS], regions=frame.regions[:MOST_OBJECTS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +156,6 @@ class OverlayPainter:
 
     def paint(self, frame: Frame) -> Image.Image:
         """Return a layer of `size`, RGBA, transparent where nothing is drawn."""
-        frame = limited(frame)
         layer = Image.new("RGBA", self.size, (0, 0, 0, 0))
         draw = ImageDraw.Draw(layer)
         width, height = self.size

@@ -95,7 +95,7 @@ class DrawnVideo:
             fps = FPS[self._demand()]
             if fps and meta.media_us - self._offered_us >= 1e6 / fps - RATE_SLACK_US:
                 self._offered_us = meta.media_us
-                self._queue_picture(_Picture(meta, shown.copy_for_video(self._spare.take)))
+                self._queue_picture(_Picture(meta, shown.copy(self._spare.take, for_video=True)))
         except Exception:
             logger.exception("camera %s: copying a picture for its video failed", self._camera)
 

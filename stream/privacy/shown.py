@@ -6,31 +6,16 @@ A `Shown` is valid while the frame's slot is leased; what it copies stays valid.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.pictures.jpeg import Encodable, SlotCopy
-from stream.privacy.drawn_pictures import WIDEST_VIDEO, Background, DrawnPicture
+from stream.privacy.drawn_pictures import WIDEST, WIDEST_VIDEO, Background, DrawnPicture
 from stream.results import Frame
 
-
-class Shown(Protocol):
-    """A frame as it may be shown."""
-
-    @property
-    def meta(self) -> FrameMeta:
-        """The frame's metadata."""
-        ...
-
-    def copy(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
-        """Return a picture that stays as it is when the slot changes. `new_copy` returns memory for a slot."""
-        ...
-
-    def copy_for_video(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
-        """Return the same for video, on which no overlay is drawn."""
-        ...
+NewCopy = Callable[[SlotFormat], SlotCopy]
+"""Returns memory for a slot."""
 
 
 class ShownSlot:
@@ -41,15 +26,11 @@ class ShownSlot:
         self.meta = meta
         self._picture = picture
 
-    def copy(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
+    def copy(self, new_copy: NewCopy, *, for_video: bool = False) -> Encodable:
         """Return a copy of the slot."""
         copy = new_copy(self.meta.format)
         copy.fill(self._picture)
         return copy
-
-    def copy_for_video(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
-        """Return a copy of the slot."""
-        return self.copy(new_copy)
 
 
 class ShownResult:
@@ -60,10 +41,11 @@ class ShownResult:
         self._result = result
         self._background = background
 
-    def copy(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
-        """Return the drawing, which is made when it is encoded."""
-        return DrawnPicture(self._result, self._background)
+    def copy(self, new_copy: NewCopy, *, for_video: bool = False) -> Encodable:
+        """Return the drawing, which is made when it is encoded; for video with labels, as no overlay is drawn on it."""
+        widest = WIDEST_VIDEO if for_video else WIDEST
+        return DrawnPicture(self._result, self._background, widest=widest, labelled=for_video)
 
-    def copy_for_video(self, new_copy: Callable[[SlotFormat], SlotCopy]) -> Encodable:
-        """Return the drawing with labels."""
-        return DrawnPicture(self._result, self._background, widest=WIDEST_VIDEO, labelled=True)
+
+Shown = ShownSlot | ShownResult
+"""A frame as it may be shown."""

@@ -10,7 +10,7 @@ from stages.looks import LookKind
 from stream.cameras.look_counts import KINDS, in_words
 from stream.cameras.registry import CameraRegistry
 from stream.messaging.results_file import ResultsFile
-from stream.results import Load, ModelRef, Stats
+from stream.results import Stats
 from stream.settings.engine import CameraConfig
 from stream.settings.privacy import PrivacyMode
 
@@ -20,7 +20,7 @@ State = Literal["connecting", "live", "stalled", "reconnecting", "ended", "remov
 class View(BaseModel):
     """A response or a part of it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class CameraStatusView(View):
@@ -156,34 +156,5 @@ def camera_view(cameras: CameraRegistry, camera_id: str) -> CameraView:
 def engine_view(stats: Stats, streams: int, results_file: ResultsFile | None, cameras: list[CameraView]) -> EngineView:
     """Return the view of the engine."""
     file = results_file and ResultsFileView(missing=results_file.missing, message=results_file.error)
-    return EngineView(
-        run=stats.run,
-        at_us=stats.at_us,
-        uptime_s=stats.uptime_s,
-        ready=stats.ready,
-        ready_reason=stats.ready_reason,
-        model=_model_view(stats.model),
-        state_slots_used=stats.state_slots_used,
-        state_slots=stats.state_slots,
-        subscriptions=stats.subscriptions,
-        streams=streams,
-        load=_load_view(stats.load),
-        results_file=file,
-        cameras=cameras,
-    )
-
-
-def _model_view(model: ModelRef) -> ModelView:
-    return ModelView(
-        profile=model.profile, weights=model.weights, trained=model.trained, experimental=model.experimental
-    )
-
-
-def _load_view(load: Load) -> LoadView:
-    return LoadView(
-        ease_level=load.ease_level,
-        max_ease_level=load.max_ease_level,
-        overloaded=load.overloaded,
-        detections_per_second=load.detections_per_second,
-        detector_side=load.detector_side,
-    )
+    of_stats = {name: getattr(stats, name) for name in EngineView.model_fields if hasattr(stats, name)}
+    return EngineView(**{**of_stats, "streams": streams, "results_file": file, "cameras": cameras})

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 import pytest
-from rich.console import Console
 
-from stream.annotation import annotate
 from stream.annotation.annotate import EXPIRED_S, NearestResult, drawing_size, fitted, read_frames, strength
 from stream.annotation.annotated_video import AnnotationError
 from stream.results import Frame
-from support.engines.drawn_results import a_frame, a_person
+from support.engines.drawn_results import a_frame
 
 
 def test_a_picture_gets_its_own_result_or_the_nearest_one() -> None:
@@ -116,11 +113,3 @@ def test_a_line_with_a_number_that_cannot_be_drawn_is_named(tmp_path: Path, line
     file.write_bytes(sound + b"\n" + sound.replace(name + b":" + value, line) + b"\n")
     with pytest.raises(AnnotationError, match=rf"results\.jsonl, line 2: not a result of partstream: .*{field}"):
         list(read_frames(file))
-
-
-def test_people_who_are_not_drawn_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annotate, "MOST_PEOPLE", 1)
-    said = Console(record=True, file=io.StringIO(), width=200)
-    frames = [a_frame(number, [a_person(track) for track in range(number)]) for number in range(4)]
-    assert list(annotate._with_warning(frames, said)) == frames
-    assert said.export_text() == "frame 2 has 2 people; of each frame, the 1 with the highest scores are drawn\n"

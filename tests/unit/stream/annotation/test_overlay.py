@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import pytest
 
-from stream.annotation import overlay
 from stream.annotation.annotate import StatusStrip
 from stream.annotation.label_placement import Placement
 from stream.annotation.overlay import MOST_REASONS, OverlayPainter, reasons
@@ -136,20 +135,6 @@ def test_the_strip_has_an_even_height_and_warns_of_an_untrained_model(width: int
     assert strip._texts(a_frame(), 61.5, -0.24)[-1][0] == "result of 240 ms later"
     assert strip._texts(a_frame(), 61.5, 2.0, False)[-1][0] == "not analysed"
     assert [text for text, _ in strip._texts(None, 1.0)] == ["0:01.0", "no result"]
-
-
-def test_of_a_crowd_that_no_engine_publishes_the_people_with_the_highest_scores_are_drawn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("MOST_PEOPLE", "MOST_LABELLED", "MOST_PARTS", "MOST_OBJECTS"):
-        monkeypatch.setattr(overlay, name, 2)
-    crowd = [msgspec.structs.replace(a_person(track), score=track / 10) for track in (3, 1, 4, 2)]
-    things = [DetectedObject("cup", (1, 1, 9, 9), 0.9)] * 3
-    drawn = overlay.limited(msgspec.structs.replace(a_frame(people=crowd), objects=things))
-    assert [person.track for person in drawn.people] == [3, 4] and len(drawn.objects) == 2
-    assert [part.part for part in drawn.people[0].parts] == ["right_hand", "right_arm"]
-    frame = a_frame(people=[])
-    assert overlay.limited(frame) is frame
 
 
 @pytest.mark.parametrize("label", ["x" * 500, "a\nb", "\0", "\x1b[2J\u202e"])
