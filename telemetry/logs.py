@@ -16,16 +16,14 @@ import json
 import logging
 import os
 import queue
-import re
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isfinite
 from types import TracebackType
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 from telemetry.redaction import HIDDEN, redact
 from telemetry.repeat_limiter import RepeatLimiter
@@ -55,7 +53,7 @@ _COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logg
 
 
 class Lines(logging.Formatter):
-    """Readable lines in local time: `12:34:56.789 WARNING stream.cameras.camera: no frame for 3 s  camera=lobby`."""
+    """Readable lines in local time: `12:34:56.789 WARNING stream.sources.reader: camera lobby: no frame for 3 s`."""
 
     def __init__(self, *, colour: bool = False) -> None:
         super().__init__()
@@ -68,14 +66,9 @@ class Lines(logging.Formatter):
         if self._colour and record.levelno in _COLOURS:
             level = f"\x1b[{_COLOURS[record.levelno]}m{level}\x1b[0m"
         message = _message(record).translate(_CONTROL).replace("\n", "\n    ")
-        words = set(re.findall(r"[\w-]+", message))
-        fields = "".join(
-            f"  {name}={_one_line(value)}"
-            for name, value in _fields(record).items()
-            # Omit fields whose value is already in the message. JSON lines have all fields.
-            if value is not None and not (isinstance(value, str) and value in words)
-        )
-        text = f"{at} {level} {record.name}: {message}{fields}"
+        suppressed = getattr(record, "suppressed", 0)
+        more = f"  ({suppressed} similar lines before it were not logged)" if suppressed else ""
+        text = f"{at} {level} {record.name}: {message}{more}"
         trace = _traceback(record)
         return f"{text}\n{trace.translate(_CONTROL)}" if trace else text
 
@@ -253,18 +246,7 @@ def _plain_value(name: str, value: object) -> Any:
         return value
     if isinstance(value, float):
         return value if isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        items = cast(Mapping[object, object], value).items()
-        return {str(key): _plain_value(str(key), inner) for key, inner in items}
-    if isinstance(value, list | tuple):
-        return [_plain_value("", inner) for inner in cast(list[object], value)]
     return _shorten(redact(str(value)[: 2 * FIELD_LENGTH]), FIELD_LENGTH)
-
-
-def _one_line(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = text.translate(_CONTROL).replace("\n", "\\n")
-    return json.dumps(text, ensure_ascii=False) if " " in text else text
 
 
 def _shorten(text: str, length: int) -> str:
