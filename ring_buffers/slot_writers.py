@@ -80,8 +80,6 @@ class PlanesWriter:
         self._colours = format.colours
         self._planes = plane_bounds(format.size)
         self._reformatter = VideoReformatter()
-        self._fitting: tuple[object, ...] | None = None
-        """Layout of the last picture that needed no conversion; the next one usually has the same."""
 
     def write(self, frame: av.VideoFrame, picture: np.ndarray) -> None:
         """Copy the planes; 0.07 ms at 720p without conversion."""
@@ -99,27 +97,13 @@ class PlanesWriter:
                 threads=1,
             )
         for plane, (begin, end, plane_width, plane_height) in zip(frame.planes, self._planes, strict=True):
-            if turns:
-                picture[begin:end].reshape(plane_height, plane_width)[:] = np.rot90(visible(plane), turns)
-                continue
-            stride = plane.line_size
-            pixels = _pixels(plane, stride * plane_height)
-            if stride == plane_width:
-                picture[begin:end] = pixels
-            else:
-                rows = pixels.reshape(plane_height, stride)
-                picture[begin:end].reshape(plane_height, plane_width)[:] = rows[:, :plane_width]
+            shown = np.rot90(visible(plane), turns) if turns else visible(plane)
+            picture[begin:end].reshape(plane_height, plane_width)[:] = shown
 
     def _fits(self, frame: av.VideoFrame, width: int, height: int) -> bool:
         """Whether the planes can be copied without conversion."""
-        if (frame.width, frame.height) != (width, height):
-            return False
-        layout = frame.format.name, frame.color_range, frame.colorspace
-        if layout != self._fitting:
-            if layout[0] not in _PLANAR or frame_colours(frame) != self._colours:
-                return False
-            self._fitting = layout
-        return True
+        same_size = (frame.width, frame.height) == (width, height)
+        return same_size and frame.format.name in _PLANAR and frame_colours(frame) == self._colours
 
 
 class RgbWriter:
@@ -150,22 +134,15 @@ class RgbWriter:
             dst_color_range=FULL,
             threads=1,
         )
-        plane = scaled.planes[0]
-        if turns:
-            across, down = self._content
-            picture[:down, :across] = np.rot90(visible(plane, 3), turns)
-            return
-        rows = _pixels(plane, plane.line_size * height).reshape(height, plane.line_size)
-        picture[:height, :width].reshape(height, width * 3)[:] = rows[:, : width * 3]
+        across, down = self._content
+        picture[:down, :across] = np.rot90(visible(scaled.planes[0], 3), turns)
 
 
 def visible(plane: VideoPlane, channels: int = 1) -> np.ndarray:
-    """Return a plane's memory without padding: uint8 [height, width] or [height, width, channels]."""
-    rows = _pixels(plane, plane.line_size * plane.height).reshape(plane.height, plane.line_size)
-    pixels = rows[:, : plane.width * channels]
+    """Return a plane's own memory without padding: uint8 [height, width] or [height, width, channels].
+
+    It is valid while the plane's frame lives.
+    """
+    memory = np.frombuffer(plane, np.uint8, plane.line_size * plane.height)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    pixels = memory.reshape(plane.height, plane.line_size)[:, : plane.width * channels]
     return pixels if channels == 1 else pixels.reshape(plane.height, plane.width, channels)
-
-
-def _pixels(plane: VideoPlane, size: int) -> np.ndarray:
-    """Return the plane's own memory, without a copy: valid while its frame lives."""
-    return np.frombuffer(plane, np.uint8, size)  # pyright: ignore[reportCallIssue, reportArgumentType]
