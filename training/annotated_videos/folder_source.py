@@ -18,8 +18,7 @@ from stages.keypoint_features.geometry import sequence_features
 from stages.keypoint_features.step_window import HISTORY_STEPS
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.sightings import read_roi
-from training.sequences.source import SeededSource
-from training.sequences.tensors import Tensors
+from training.sequences import Source, Tensors
 
 Integers = NDArray[np.int64]
 
@@ -45,7 +44,7 @@ class Cut(NamedTuple):
         return self.steps[self.lead :]
 
 
-class FolderSource(SeededSource):
+class FolderSource(Source):
     """Batches of sequences of the clips' people. Every sequence ends with a step that has a known target."""
 
     def __init__(self, clips: Sequence[Clip], seed: int, *, balanced: bool = False, unseen_share: float = 0.0) -> None:

@@ -18,8 +18,7 @@ from stages.heads.network import ActionNetwork
 from training.footage import judging
 from training.gate.decision import Alarm, Alarms, Judged, LabelledPerson, Sequences
 from training.scoring.films import ActionEvent, AnsweredFilm, action_events
-from training.sequences.features import to_tensors
-from training.sequences.tensors import Tensors, last_answers
+from training.sequences import Tensors, last_answers, to_tensors
 from training.sources.verdicts.verdict_clips import JudgedClip
 from training.synthetic.sequences.generator import Generator
 

@@ -25,7 +25,7 @@ from training.run.data_folder import KILLED
 from training.run.learning.training_run import TrainingError
 from training.run.learning.warm_start import from_keypoints_alone
 from training.run.record import learned_before
-from training.sequences.source import Source
+from training.sequences import Source
 from training.settings.run_config import ModelConfig, TrainingConfig
 from training.sources.clip_tracks import ExampleTracks, VerdictTracks
 from training.sources.examples.example_clips import ExampleClips, open_examples

@@ -41,7 +41,7 @@ from training.run.record import (
 from training.run.train_log import TrainLog
 from training.run.validation.held_out import HeldOut, Selection
 from training.run.validation.scores import apply_prevalence, check_actions
-from training.sequences.source import Source
+from training.sequences import Source
 from training.settings.run_config import TrainingConfig
 from training.sources.recorded import RecordedMotion
 from training.sources.terms import DataFolderError

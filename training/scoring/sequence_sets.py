@@ -26,9 +26,7 @@ from training.kinetics_tps.video_roles import Role
 from training.scoring.figures import FrameFigures, SequenceFigures
 from training.scoring.film_sets import ScoringError
 from training.scoring.films import SCORED_ACTIONS
-from training.sequences.features import to_tensors
-from training.sequences.sequences import Sequences
-from training.sequences.tensors import unseen_regions
+from training.sequences import Sequences, to_tensors, unseen_regions
 from training.sources.captured.bodies import Bodies, filled
 from training.sources.captures import Captures
 from training.sources.motion_clips import MOTION, POSES, MotionClips, read_clips

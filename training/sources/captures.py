@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 
 from stages.vocabulary import Vocabulary
 from training.kinetics_tps.video_roles import Role
-from training.sequences.features import to_tensors
-from training.sequences.sequences import Sequences, without_steps
-from training.sequences.source import SeededSource
-from training.sequences.tensors import Tensors
+from training.sequences import Sequences, Source, Tensors, to_tensors, without_steps
 from training.sources.captured.bodies import (
     JOINTS,
     Bodies,
@@ -43,7 +40,7 @@ _HEAD_YAW, _HEAD_SECONDS = np.radians(14.0), 1.5
 """Captures do not say where faces look: heads turn at random, by this standard deviation and correlation time."""
 
 
-class Captures(SeededSource):
+class Captures(Source):
     """A source of sequences of captured people (`training.sources.motion_clips.MOTION`) of one role.
 
     The bodies' proportions, mirroring, cameras, detection errors and times are drawn as for generated sequences; the

@@ -10,8 +10,7 @@ import numpy as np
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import Cut, sequences
-from training.sequences.source import SeededSource
-from training.sequences.tensors import Tensors
+from training.sequences import Source, Tensors
 from training.sources.sampling import SPEED
 from training.sources.tracks import Shown, Tracks, cut_before, shown_steps
 from training.sources.verdicts.verdict_clips import JudgedClip
@@ -57,8 +56,8 @@ def varied(clip: Clip, rng: np.random.Generator) -> Clip:
     return dataclasses.replace(clip, seen=changed)
 
 
-class VerdictTracks(SeededSource):
-    """Implements `training.sequences.source.Source` for clips that are not held out.
+class VerdictTracks(Source):
+    """A source of sequences of clips that are not held out.
 
     Sampling: an action that is right or one that is excluded → clip → last step. All of the first are equally likely,
     and so are the clips. Sequences are varied as those of examples are.

@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 
 from stages.vocabulary import Vocabulary
 from training.kinetics_tps.video_roles import Role
-from training.sequences.features import to_tensors
-from training.sequences.sequences import Sequences, without_steps
-from training.sequences.source import SeededSource
-from training.sequences.tensors import Tensors
+from training.sequences import Sequences, Source, Tensors, to_tensors, without_steps
 from training.sources.motion_clips import MIRRORED_KEYPOINTS, UNKNOWN, MotionClips
 from training.sources.planar import depths, planar_clips, visible_states, with_faces
 from training.sources.sampling import LOOPED, USUAL_FPS, ClipSampler, draw_window, vocabulary_indices
@@ -58,7 +55,7 @@ class _Window:
     located: bool
 
 
-class Poses(SeededSource):
+class Poses(Source):
     """A source of sequences from 2-D clips of one role."""
 
     def __init__(

@@ -13,7 +13,7 @@ import numpy as np
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import Progress, file_sha256
 from training.kinetics_tps.video_roles import Role
-from training.sequences.source import Source
+from training.sequences import Source
 from training.settings.run_config import RecordedConfig
 from training.sources.captures import Captures
 from training.sources.formats.importing import PUBLIC

@@ -20,8 +20,7 @@ from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import Cut, sequences, walk_back
 from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.video_roles import Role
-from training.sequences.source import SeededSource
-from training.sequences.tensors import Tensors
+from training.sequences import Source, Tensors
 from training.sources.motion_clips import MIRRORED_KEYPOINTS
 from training.sources.roles import unit_of
 from training.sources.sampling import PeopleSampler
@@ -41,8 +40,8 @@ class Shown:
     begins: NDArray[np.int64]
 
 
-class Tracks(SeededSource):
-    """Implements `training.sequences.source.Source` for watched videos of one role.
+class Tracks(Source):
+    """A source of sequences of watched videos of one role.
 
     Sampling: as `PeopleSampler` draws a video, then a last step of the action in it.
     """

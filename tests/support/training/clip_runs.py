@@ -13,7 +13,7 @@ from support.training.training_examples import motion_clips, tiny
 from training.run.clip_run import ClipRun, for_clips
 from training.run.learning.training_run import Run
 from training.run.train import Outcome, train
-from training.sequences.tensors import Tensors
+from training.sequences import Tensors
 from training.settings.run_config import TrainingConfig
 
 

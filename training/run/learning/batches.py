@@ -5,6 +5,7 @@ The state can be saved and restored, so that a resumed run sees the same batches
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -15,10 +16,9 @@ import torch
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import FolderSource
-from training.sequences.source import Source
-from training.sequences.tensors import Tensors, joined
+from training.sequences import Source, Tensors, joined, to_tensors
 from training.settings.run_config import TrainingConfig
-from training.sources.generated import Generated
+from training.synthetic.sequences.generator import Generator
 
 
 class Batches:
@@ -83,11 +83,7 @@ class Batches:
 
     def fresh(self) -> Tensors:
         """Return a batch without reused sequences, on the device."""
-        made: dict[str, Tensors] = {}
-        for name, source in self._in_order():
-            make = source.fresh if isinstance(source, Generated) else source.batch
-            made[name] = make(self.rows[name], self._window)
-        return self._joined(made)
+        return self._joined({name: source.fresh(self.rows[name], self._window) for name, source in self._in_order()})
 
     def state(self) -> dict[str, Any]:
         """Return the state to resume from."""
@@ -142,3 +138,65 @@ def _shares(config: TrainingConfig, available: Collection[str] | None) -> dict[s
     else:
         shares["generated"] = rest
     return {name: share for name, share in shares.items() if share > 1e-9}
+
+
+class Generated(Source):
+    """Generated sequences, pooled and reused, because generating one costs more than learning from it.
+
+    `reuse`: how often a batch is used on average; `pool`: batches kept for that.
+    """
+
+    def __init__(
+        self,
+        motions: Path,
+        vocabulary: Vocabulary,
+        seed: int,
+        *,
+        balanced: bool = False,
+        reuse: int = 1,
+        pool: int = 1,
+        partial: bool = False,
+    ) -> None:
+        """`motions`: the folder of motion clips. `balanced`: equally many sequences end with each action. `partial`:
+        the vocabulary may lack generated actions, which are then unknown.
+
+        Raises ValueError if the vocabulary lacks a generated action all the same.
+        """
+        super().__init__(seed)
+        self.generator = Generator(motions, vocabulary, seed, partial=partial)
+        self._balanced, self._reuse = balanced, reuse
+        self._taken = 0
+        self._pool: deque[tuple[dict[str, Any], int, int, Tensors]] = deque(maxlen=pool)
+        """Recent batches, each with the generator's state before it, its count and its window, to make it again."""
+
+    def batch(self, count: int, window: int) -> Tensors:
+        """Return `count` sequences of 1 to `window` steps, new or from the pool."""
+        self._taken += 1
+        if (self._taken - 1) % self._reuse and len(self._pool) > 1:
+            # Draws from the generator's own random state, which is saved.
+            return self._pool[int(self.generator.rng.integers(len(self._pool)))][-1]
+        before = self.generator.state()
+        self._pool.append((before, count, window, self.fresh(count, window)))
+        return self._pool[-1][-1]
+
+    def fresh(self, count: int, window: int) -> Tensors:
+        """Return new sequences without using the pool."""
+        make = self.generator.balanced_batch if self._balanced else self.generator.batch
+        return to_tensors(make(count, window))
+
+    def state(self) -> dict[str, Any]:
+        """Return the state to resume from."""
+        return {
+            "generator": self.generator.state(),
+            "taken": self._taken,
+            "pool": [list(entry[:-1]) for entry in self._pool],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Resume from a saved state; the pool's batches are generated again."""
+        self._pool.clear()
+        for before, count, window in state["pool"]:
+            self.generator.restore(before)
+            self._pool.append((before, count, window, self.fresh(count, window)))
+        self.generator.restore(state["generator"])
+        self._taken = state["taken"]

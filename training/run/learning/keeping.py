@@ -15,7 +15,7 @@ from torch import Tensor
 
 from stages.heads.network import ActionNetwork, SequenceOutputs
 from training.run.learning.losses import excluded_actions
-from training.sequences.tensors import Tensors
+from training.sequences import Tensors
 
 _NEVER = -1e4
 """A score whose probability is 0 in float32. Infinity would give 0 · ∞ in the divergence."""

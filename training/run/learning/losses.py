@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stages.heads.network import SequenceOutputs
-from training.sequences.tensors import Tensors
+from training.sequences import Tensors
 from training.settings.run_config import StatesConfig, TrainingConfig
 
 TERMS = ("total", "states", "relevance", "frame", "every_step", "last_step", "excluded")

@@ -33,8 +33,7 @@ from training.run.learning.warm_start import (
     begin_from,
     begin_with_new_actions,
 )
-from training.sequences.source import Source
-from training.sequences.tensors import Tensors
+from training.sequences import Source, Tensors
 from training.settings.run_config import ModelConfig, OptimiserConfig, TrainingConfig
 
 logger = logging.getLogger(__name__)

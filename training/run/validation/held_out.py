@@ -41,8 +41,7 @@ from training.run.validation.scores import (
     set_temperature,
     state_figures,
 )
-from training.sequences.features import to_tensors
-from training.sequences.tensors import Tensors, last_answers, unseen_regions
+from training.sequences import Tensors, last_answers, to_tensors, unseen_regions
 from training.settings.run_config import TrainingConfig
 from training.sources.examples.example_clips import action_of
 from training.sources.recorded import RecordedMotion

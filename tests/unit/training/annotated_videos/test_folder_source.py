@@ -31,7 +31,7 @@ from training.run.learning.batches import rows_by_source
 from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train
 from training.run.validation.held_out import clip_metric
-from training.sequences.tensors import joined
+from training.sequences import joined
 from training.settings.run_config import TrainingConfig
 
 __all__ = ["stand_in"]

@@ -21,7 +21,7 @@ from support.training.training_examples import motion_clips
 from training.run.clip_run import ExampleRun, example_run, grown
 from training.run.learning.keeping import KeptAnswers
 from training.run.validation.held_out import KnownActions, example_figures
-from training.sequences.tensors import Tensors
+from training.sequences import Tensors
 from training.settings.run_config import DEFAULTS, TrainingConfig, load
 from training.sources.clip_tracks import ExampleTracks
 from training.synthetic.sequences.generator import Generator

@@ -25,8 +25,7 @@ from training.scoring.sequence_sets import (
     score_sequences,
     sequence_set,
 )
-from training.sequences.features import to_tensors
-from training.sequences.tensors import unseen_regions
+from training.sequences import to_tensors, unseen_regions
 from training.sources.motion_clips import MOTION, POSES, MotionClips
 
 JHMDB = next(one for one in JUDGING if one.name == "jhmdb")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from training.sequences.sequences import Sequences, without_steps
+from training.sequences import Sequences, without_steps
 
 COUNT, STEPS, PARTS, STATES = 3, 6, 2, 2
 

@@ -7,7 +7,7 @@ import pytest
 
 from stages.vocabulary import Vocabulary, packaged
 from support.training.captured_people import captured, punching, standing, walking, waving
-from training.sequences.sequences import Sequences
+from training.sequences import Sequences
 from training.sources.captures import Captures
 from training.sources.motion_clips import MotionClips
 from training.sources.roles import roles

@@ -14,7 +14,7 @@ from stages.keypoint_features.step_window import HISTORY_STEPS
 from stages.vocabulary import packaged
 from support.training.data_folders import SIZE, one_person, seen_people, watched_video
 from training.annotated_videos.clips import Clip
-from training.sequences.source import Source
+from training.sequences import Source
 from training.sources.tracks import Tracks, mirrored
 from training.sources.watched_videos import WatchedVideo
 

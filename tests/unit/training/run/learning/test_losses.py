@@ -12,8 +12,7 @@ from stages.heads.network import SequenceOutputs
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips
 from training.run.learning.losses import losses, positive_weights
-from training.sequences.features import to_tensors
-from training.sequences.tensors import Tensors
+from training.sequences import Tensors, to_tensors
 from training.settings.run_config import load
 from training.synthetic.sequences.generator import Generator
 

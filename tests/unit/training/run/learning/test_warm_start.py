@@ -16,7 +16,7 @@ from support.training.training_examples import stand_in_priors, started, tiny
 from training.run.clip_run import with_sizes_of
 from training.run.learning.training_run import Run, TrainingError, network_sizes
 from training.run.learning.warm_start import begin_from, from_keypoints_alone
-from training.sequences.tensors import unseen_regions
+from training.sequences import unseen_regions
 from training.settings.run_config import TrainingConfig
 
 PEOPLE, STEPS = 3, 5

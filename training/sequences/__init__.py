@@ -1,1 +1,0 @@
-"""Sequences of people's steps with targets, and as the network takes them."""
