@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from ring_buffers.doorbell import Doorbell
 from stream.incidents.incident import Kind, Missing, Picture
-from stream.pictures.jpeg import Encodable, JpegMaker, SlotCopy, rounded_width
+from stream.pictures.jpeg import Encodable, JpegMaker, rounded_width
 from stream.privacy.shown import Shown
 from stream.results import Alert, Event, Frame
 
@@ -118,7 +118,7 @@ class FramePictures:
             self._drop(wanted)
             return
         try:
-            copy = shown.copy(SlotCopy)
+            copy = shown.copy()
             if self._thread is None:
                 thread = threading.Thread(target=self._encode_all, name="incident pictures", daemon=True)
                 thread.start()

@@ -15,14 +15,11 @@ from dataclasses import dataclass
 
 from ring_buffers.doorbell import Doorbell
 from ring_buffers.frames import FrameMeta
-from stream.pictures.jpeg import Encodable, JpegMaker, SlotCopy, SpareCopies, rounded_width
+from stream.pictures.jpeg import Encodable, JpegMaker, rounded_width
 from stream.privacy.shown import Shown
 from stream.sources.decoding.frame_writer import RateLimit
 
 logger = logging.getLogger(__name__)
-
-COPIES = 2
-"""Copies per camera: one is being encoded, one waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,6 @@ class LivePictures:
         """Pictures discarded before encoding, in favour of a newer one of the same camera."""
         self._watched: dict[str, tuple[Watch, ...]] = {}
         self._pending: dict[str, _Job] = {}
-        self._spare: dict[str, SpareCopies] = {}
         self._lock = threading.Lock()  # for the two above it; held briefly
         self._bell = Doorbell()
         self._maker = JpegMaker()
@@ -90,7 +86,6 @@ class LivePictures:
         """Deliver pictures of this camera, which need not exist yet."""
         watch = Watch(camera, width, max_fps, deliver)
         with self._lock:
-            self._spare.setdefault(camera, SpareCopies(COPIES))
             self._watched[camera] = (*self._watched.get(camera, ()), watch)
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(target=self._encode_all, name="live pictures", daemon=True)
@@ -105,7 +100,6 @@ class LivePictures:
                 self._watched[watch.camera] = left
             else:
                 self._watched.pop(watch.camera, None)
-                self._spare.pop(watch.camera, None)
 
     def offer(self, shown: Shown) -> None:
         """Offer a published frame whose slot is still leased. Without viewers this costs a dict look-up."""
@@ -129,21 +123,14 @@ class LivePictures:
 
     def _schedule(self, shown: Shown, due: list[Watch]) -> None:
         camera = shown.meta.camera
-        spare = self._spare.get(camera)
-        copy = shown.copy(SlotCopy if spare is None else spare.take)
+        copy = shown.copy()
         with self._lock:
             older = self._pending.pop(camera, None)
             if older is not None:
                 self.skipped += 1
-                self._give_back(camera, older.copy)
                 due = older.watches + due
             self._pending[camera] = _Job(shown.meta, copy, due)
         self._bell.ring()
-
-    def _give_back(self, camera: str, copy: Encodable) -> None:
-        """Keep a slot's copy for reuse, while the camera is watched."""
-        if (spare := self._spare.get(camera)) is not None:
-            spare.give_back(copy)
 
     # -- the encoding thread ------------------------------------------------------------------------------------
     def _encode_all(self) -> None:
@@ -154,7 +141,6 @@ class LivePictures:
                     self._encode(job)
                 except Exception:
                     self._failed(job.meta.camera, job.watches)
-                self._give_back(job.meta.camera, job.copy)
 
     def _next(self) -> _Job | None:
         """Return the job of the camera that has waited longest."""

@@ -17,7 +17,7 @@ from typing import Literal
 
 from ring_buffers.doorbell import Doorbell
 from ring_buffers.frames import FrameMeta
-from stream.pictures.jpeg import Encodable, SpareCopies
+from stream.pictures.jpeg import Encodable
 from stream.pictures.video_encoding import FrameEncoder, NoEncoderError, chosen_encoder
 from stream.privacy.shown import Shown
 from stream.sources.decoding.clock import Stamp
@@ -57,10 +57,6 @@ class DrawnVideo:
         """`sink` is called in several threads, one at a time. `wake` wakes the encoding thread."""
         self.closed = False
         """Whether no more pictures are taken."""
-        self.encoded = 0
-        """Pictures encoded so far."""
-        self.dropped = 0
-        """Pictures dropped because the encoding thread was too slow."""
         self._camera = camera
         self._sink = sink
         self._demand = demand
@@ -68,8 +64,7 @@ class DrawnVideo:
         self._wake = wake
         self._using_sink = threading.Lock()  # never held while a picture is copied, drawn or encoded
         self._lock = threading.Lock()  # for the queue; held briefly
-        self._queue: deque[_Picture] = deque()
-        self._spare = SpareCopies(QUEUED + 1)
+        self._queue: deque[_Picture] = deque(maxlen=QUEUED)
         self._offered_us = float("-inf")
         """Media time of the last picture that was queued."""
         self._epoch = 0
@@ -95,7 +90,7 @@ class DrawnVideo:
             fps = FPS[self._demand()]
             if fps and meta.media_us - self._offered_us >= 1e6 / fps - RATE_SLACK_US:
                 self._offered_us = meta.media_us
-                self._queue_picture(_Picture(meta, shown.copy(self._spare.take, for_video=True)))
+                self._queue_picture(_Picture(meta, shown.copy(for_video=True)))
         except Exception:
             logger.exception("camera %s: copying a picture for its video failed", self._camera)
 
@@ -124,9 +119,6 @@ class DrawnVideo:
     def _queue_picture(self, picture: _Picture) -> None:
         with self._lock:
             self._queue.append(picture)
-            if len(self._queue) > QUEUED:
-                self.dropped += 1
-                self._spare.give_back(self._queue.popleft().copy)
         self._wake()
 
     # -- the encoding thread ------------------------------------------------------------------------------------
@@ -141,7 +133,6 @@ class DrawnVideo:
         except Exception:
             logger.exception("camera %s: its drawn video failed; it continues with the next epoch", self._camera)
             self._failed = picture.meta.epoch
-        self._spare.give_back(picture.copy)
         return True
 
     def _encode(self, picture: _Picture) -> None:
@@ -158,7 +149,6 @@ class DrawnVideo:
             return
         if packet.is_keyframe:
             self._key_us = meta.media_us
-        self.encoded += 1
         times = UnitTimes(meta.media_us, meta.arrival_ns, meta.capture_us)
         with self._using_sink:
             if not self.closed and self._epoch == meta.epoch:

@@ -5,17 +5,12 @@ A `Shown` is valid while the frame's slot is leased; what it copies stays valid.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from ring_buffers.frames import FrameMeta, SlotFormat
+from ring_buffers.frames import FrameMeta
 from stream.pictures.jpeg import Encodable, SlotCopy
 from stream.privacy.drawn_pictures import WIDEST, WIDEST_VIDEO, Background, DrawnPicture
 from stream.results import Frame
-
-NewCopy = Callable[[SlotFormat], SlotCopy]
-"""Returns memory for a slot."""
 
 
 class ShownSlot:
@@ -26,11 +21,9 @@ class ShownSlot:
         self.meta = meta
         self._picture = picture
 
-    def copy(self, new_copy: NewCopy, *, for_video: bool = False) -> Encodable:
+    def copy(self, *, for_video: bool = False) -> Encodable:
         """Return a copy of the slot."""
-        copy = new_copy(self.meta.format)
-        copy.fill(self._picture)
-        return copy
+        return SlotCopy(self.meta.format, self._picture)
 
 
 class ShownResult:
@@ -41,7 +34,7 @@ class ShownResult:
         self._result = result
         self._background = background
 
-    def copy(self, new_copy: NewCopy, *, for_video: bool = False) -> Encodable:
+    def copy(self, *, for_video: bool = False) -> Encodable:
         """Return the drawing, which is made when it is encoded; for video with labels, as no overlay is drawn on it."""
         widest = WIDEST_VIDEO if for_video else WIDEST
         return DrawnPicture(self._result, self._background, widest=widest, labelled=for_video)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from ring_buffers.frames import FrameMeta, SlotFormat
-from stream.live import live_pictures
 from stream.live.live_pictures import LivePicture, LivePictures
 from stream.pictures.jpeg import Encodable, JpegMaker
 from stream.privacy.shown import ShownSlot
@@ -54,7 +53,7 @@ def slow_down(pictures: LivePictures) -> SlowMaker:
 
 
 def test_without_viewers_nothing_is_copied_and_no_thread_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_pictures, "SlotCopy", None)  # calling it would fail
+    monkeypatch.setattr(ShownSlot, "copy", None)  # calling it would fail
     pictures = LivePictures()
     for frame in range(10):
         pictures.offer(shown(frame))
@@ -107,7 +106,6 @@ def test_while_one_is_encoded_only_the_newest_waits(pictures: LivePictures) -> N
     maker.may.release(2)
     assert [got.get().frame for _ in range(4)] == [1, 4, 4, 4]
     assert (pictures.encoded, pictures.skipped) == (2, 2)
-    assert sum(map(len, pictures._spare.values())) <= live_pictures.COPIES
 
 
 def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_arrives(
@@ -133,7 +131,7 @@ def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_arrives(
     assert caplog.text.count("encoding a live picture failed") == 2
 
 
-def test_a_viewer_that_leaves_receives_nothing_and_the_last_one_frees_the_copies(pictures: LivePictures) -> None:
+def test_a_viewer_that_leaves_receives_nothing(pictures: LivePictures) -> None:
     got: queue.Queue[int] = queue.Queue()
     first, second = (pictures.watch("door", 640, 1000, lambda picture: got.put(picture.frame)) for _ in range(2))
     pictures.unwatch(first)
@@ -145,4 +143,3 @@ def test_a_viewer_that_leaves_receives_nothing_and_the_last_one_frees_the_copies
     pictures.offer(shown(2))
     assert pictures._watched == {}
     assert pictures.encoded == 1
-    wait_until(lambda: pictures._spare == {})

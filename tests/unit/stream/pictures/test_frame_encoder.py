@@ -17,9 +17,7 @@ BLUE = (30, 60, 200)
 
 
 def coloured(rgb: tuple[int, int, int]) -> SlotCopy:
-    copy = SlotCopy(SlotFormat("rgb24", SIZE, SIZE))
-    copy.fill(np.full((SIZE[1], SIZE[0], 3), rgb, np.uint8))
-    return copy
+    return SlotCopy(SlotFormat("rgb24", SIZE, SIZE), np.full((SIZE[1], SIZE[0], 3), rgb, np.uint8))
 
 
 @pytest.mark.parametrize("only", ["libx264", "mpeg4"])
@@ -46,8 +44,8 @@ def test_each_picture_is_a_packet_at_once_and_keyframes_are_those_that_were_aske
 
 def test_planes_of_any_colours_keep_what_they_show() -> None:
     for colours in (Colours("bt601", True), Colours("bt709", False)):
-        copy = SlotCopy(SlotFormat("planes", SIZE, SIZE, colours=colours))
-        copy.fill(np.full(copy.format.shape, 128, np.uint8))
+        format = SlotFormat("planes", SIZE, SIZE, colours=colours)
+        copy = SlotCopy(format, np.full(format.shape, 128, np.uint8))
         packet = FrameEncoder(SIZE).encode(copy, 0, key=True)
         decoder = av.CodecContext.create("h264", "r")
         assert isinstance(decoder, VideoCodecContext)

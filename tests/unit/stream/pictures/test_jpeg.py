@@ -54,9 +54,7 @@ def shown(jpeg: bytes) -> np.ndarray:
 )
 def test_a_slot_of_any_format_keeps_its_colours_and_loses_its_padding(format: SlotFormat) -> None:
     content = format.content
-    copy = SlotCopy(format)
-    copy.fill(np.full(format.shape, 255, np.uint8))
-    copy.fill(slot(format, gradient(*content)))
+    copy = SlotCopy(format, slot(format, gradient(*content)))
     picture = shown(JpegMaker().make(copy, 160))
     assert picture.shape == (round(160 * content[1] / content[0]) // 2 * 2, 160, 3)
     expected = gradient(160, picture.shape[0])
@@ -68,8 +66,7 @@ def test_a_picture_is_reduced_but_never_enlarged_and_stays_readable() -> None:
     format = SlotFormat("planes", (640, 360), (640, 360))
     picture = np.full(format.shape, 128, np.uint8)
     barcode.draw(picture[: 640 * 360].reshape(360, 640), 4711)
-    copy, maker = SlotCopy(format), JpegMaker()
-    copy.fill(picture)
+    copy, maker = SlotCopy(format, picture), JpegMaker()
     for wanted, width in ((160, 160), (320, 320), (640, 640), (1920, 640)):
         seen = shown(maker.make(copy, wanted))
         assert seen.shape[1] == width
@@ -79,8 +76,7 @@ def test_a_picture_is_reduced_but_never_enlarged_and_stays_readable() -> None:
 @pytest.mark.parametrize("size", [(16, 2000), (3, 3), (1, 40)])
 def test_odd_sizes_are_supported(size: tuple[int, int]) -> None:
     format = SlotFormat("rgb24", (32, 2016), size)
-    copy = SlotCopy(format)
-    copy.fill(np.zeros(format.shape, np.uint8))
+    copy = SlotCopy(format, np.zeros(format.shape, np.uint8))
     assert shown(JpegMaker().make(copy, 320)).size > 0
 
 
