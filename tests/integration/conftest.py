@@ -12,7 +12,6 @@ LIMITS = (
     "benchmarks.cameras.rtsp_server.START_TIMEOUT_S",
     "stream.cameras.registry.JOIN_WITHIN_S",
     "stream.engine.STOP_WITHIN_S",
-    "stream.http.server.app.RENDER_WITHIN_S",
     "stream.http.server.streaming.STALLED_S",
     "stream.http.server.connections.HEAD_WITHIN_S",
     "stream.live.viewer_session.CONNECT_WITHIN_S",

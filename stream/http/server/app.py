@@ -11,7 +11,6 @@ import functools
 import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
@@ -30,9 +29,6 @@ from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
 
 logger = logging.getLogger(__name__)
-
-RENDER_WITHIN_S = 10.0
-"""Prometheus' default scrape timeout."""
 
 CHECK_EVERY_S = 0.5
 """Interval at which access is checked again. A change of the tokens file applies after one to two of them."""
@@ -86,13 +82,13 @@ class HttpServer:
         self._metrics, self._ready, self._alive = metrics, ready, alive
         self._privacy = privacy
         self._runner: web.AppRunner | None = None
-        self._rendering: ThreadPoolExecutor | None = None
         header_bytes = HEADER_BYTES if passes is None else PASS_BYTES
         self._connections = Connections(config.max_streams, connection_life_s, self._tls, header_bytes)
         self._listener: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._on_end = on_end
-        self._threads = threads
+        self._rendering = RequestThreads("metrics", 1, "the metrics to be rendered")
+        self._threads = (*threads, self._rendering)
         self.audit = Audit(config.audit_file)
         self._gate = Gate(
             access, RateLimiter(config.requests_per_second), self._connections, config.cors_origins, self.audit
@@ -129,7 +125,6 @@ class HttpServer:
         await runner.setup()
         assert runner.server is not None
         self._runner = runner
-        self._rendering = ThreadPoolExecutor(1, thread_name_prefix="metrics")
         try:
             listener = self._bind.listen()
         except OSError as error:
@@ -167,9 +162,6 @@ class HttpServer:
         if self._runner is not None:
             runner, self._runner = self._runner, None
             await runner.cleanup()
-        if self._rendering is not None:
-            self._rendering.shutdown(wait=False, cancel_futures=True)
-            self._rendering = None
         for threads in self._threads:
             threads.close()
 
@@ -201,24 +193,13 @@ class HttpServer:
 
     async def _metrics_page(self, request: web.Request) -> web.Response:
         """Prometheus metrics."""
-        if self._rendering is None:
-            return web.Response(status=503, text="the engine is stopping\n")
         accept = request.headers.get("Accept", "")
-        try:
-            async with asyncio.timeout(RENDER_WITHIN_S):
-                body, content_type = await asyncio.get_running_loop().run_in_executor(
-                    self._rendering, self._metrics, accept
-                )
-        except TimeoutError:
-            return web.Response(status=503, text="rendering the metrics took too long\n")
+        body, content_type = await self._rendering.run(self._metrics, accept)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _openapi(self, request: web.Request) -> web.Response:
         """This document."""
-        if self._rendering is None:
-            return web.Response(status=503, text="the server is stopping\n")
-        loop = asyncio.get_running_loop()
-        return web.json_response(await loop.run_in_executor(self._rendering, self._document))
+        return web.json_response(await self._rendering.run(self._document))
 
     async def _on_response(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         response.force_close()
