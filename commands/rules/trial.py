@@ -147,7 +147,7 @@ def _read(sources: Sources, selection: Selection, fields: set[Field], stack: Exi
     """Read all results. Raises `ConfigError` if an archive and a file contain the same ones."""
     recorded = Recorded({})
     if files := [*sources.files, *sources.analysed]:
-        opened = ResultsFiles(files, selection, fields)
+        opened = ResultsFiles(files, selection)
         stack.callback(opened.close)
         recorded = opened.recorded()
     if sources.archives:

@@ -16,9 +16,7 @@ from stream.backtest.archive_tables import (
     COLUMNS,
     FIELDS_OF_PARTS,
     Rows,
-    check_fields,
-    check_objects,
-    check_values,
+    check_parts,
     files_of,
     read_row,
     read_rows,
@@ -56,17 +54,14 @@ def read_archives(folders: Sequence[Path], selection: Selection, fields: Collect
     """
     frame_files = [path for folder in folders for path in _files(folder, selection)]
     people_files = [path for folder in folders for path in files_of(folder, "people", selection)]
-    check_fields(people_files, fields)
-    with_objects = "objects" in fields
-    if with_objects:
-        check_objects(frame_files)
     sizes = ("width", "height") if "foot" in fields else ()
-    objects = ("objects", "object_boxes") if with_objects else ()
+    objects = ("objects", "object_boxes") if "objects" in fields else ()
     frames = read_rows(frame_files, "frames", (*_FRAME_COLUMNS, *sizes, *objects), selection)
     of_fields = tuple(name for field in sorted(fields) for name in COLUMNS.get(field, ()))
     in_parts = [name for field in sorted(fields) for name in FIELDS_OF_PARTS.get(field, ())]
     people = read_rows(people_files, "people", (*_PERSON_COLUMNS, *of_fields), selection, in_parts)
-    check_values(people, fields)
+    if "parts" in fields:
+        check_parts(people)
     recorded = _joined(frames, people)
     recorded.profiles = _profiles(frames)
     holes = read_holes(folders)

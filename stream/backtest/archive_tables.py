@@ -47,18 +47,18 @@ _ALWAYS = frozenset(
 """Columns that have a value in each row."""
 COLUMNS: dict[Field, tuple[str, ...]] = {
     "zones": ("zones",),
-    "crossed": ("crossed", "stature"),
-    "foot": ("foot_x", "foot_y", "stature"),
+    "crossed": ("crossed",),
+    "foot": ("foot_x", "foot_y"),
     "stature": ("stature",),
-    "trunk": ("trunk", "stature"),
-    "hips": ("hips", "stature"),
-    "speed": ("speed", "stature"),
+    "trunk": ("trunk",),
+    "hips": ("hips",),
+    "speed": ("speed",),
     "parts": ("parts", "visible_parts"),
     "states": ("parts",),
     "part boxes": ("parts",),
     "holds of parts": ("parts",),
 }
-"""The columns of `people` that hold a field. The stature shows whether the engine published measures."""
+"""The columns of `people` that hold a field."""
 FIELDS_OF_PARTS: dict[Field, tuple[str, ...]] = {
     "parts": ("part", "score"),
     "states": ("states",),
@@ -66,11 +66,6 @@ FIELDS_OF_PARTS: dict[Field, tuple[str, ...]] = {
     "holds of parts": ("holds",),
 }
 """The fields in the column `parts` that are read."""
-_IN_PARTS: dict[Field, str] = {"part boxes": "x1", "holds of parts": "holds"}
-_ADVICE = (
-    "it was written by an older version, or without all parts. Archive with `partstream archive --parts all` and try "
-    "the rule on the results from then on; or leave the older ones out with --from"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,42 +112,17 @@ def read_rows(
     return Rows(pa.concat_tables([part for part, _ in read]), files, file, np.concatenate([row for _, row in read]))
 
 
-def check_fields(files: Sequence[Path], fields: Collection[Field]) -> None:
-    """Raise `MissingFieldError` for the first field that one of these files of `people` has no column for."""
-    for path in files if fields else ():
-        schema = _opened(path).schema_arrow
-        for field in sorted(fields):
-            for column in COLUMNS.get(field, ()):
-                if column not in schema.names:
-                    raise MissingFieldError(field, f"{path} (column {column})", _ADVICE)
-            inside = _IN_PARTS.get(field)
-            if inside is not None and not _has_part_field(schema, inside):
-                raise MissingFieldError(field, f"{path} (column parts.{inside})", _ADVICE)
-
-
-def _has_part_field(schema: pa.Schema, name: str) -> bool:
-    parts = schema.field("parts").type if "parts" in schema.names else pa.null()
-    inside = parts.value_type if pa.types.is_list(parts) else pa.null()
-    return pa.types.is_struct(inside) and inside.get_field_index(name) >= 0
-
-
-def check_objects(files: Sequence[Path]) -> None:
-    """Raise `MissingFieldError` if one of these files of `frames` has no boxes of objects."""
-    for path in files:
-        if "object_boxes" not in _opened(path).schema_arrow.names:
-            raise MissingFieldError("objects", f"{path} (column object_boxes)", _ADVICE)
-
-
-def check_values(rows: Rows, fields: Collection[Field]) -> None:
-    """Raise `MissingFieldError` for a field that the engine did not publish, or of which parts were left out."""
-    for field in sorted(fields):
-        if "stature" in COLUMNS.get(field, ()):
-            _check_rows(rows, field, rows.column("stature").is_null(), "stature", "the engine was an older version")
-        if field == "parts":
-            lengths = rows.column("parts").value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)
-            visible = rows.column("visible_parts").fill_null(-2).to_numpy(zero_copy_only=False)
-            advice = "it was archived without `--parts all`, so that parts are missing"
-            _check_rows(rows, field, pa.array(lengths != visible), "parts", advice)
+def check_parts(rows: Rows) -> None:
+    """Raise `MissingFieldError` if parts of a person were left out."""
+    lengths = rows.column("parts").value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)
+    visible = rows.column("visible_parts").fill_null(-2).to_numpy(zero_copy_only=False)
+    found = np.flatnonzero(lengths != visible)
+    if len(found):
+        advice = (
+            "it was archived without `--parts all`, so that parts are missing. Leave these results out with --from or "
+            "--camera, or archive others"
+        )
+        raise MissingFieldError("parts", f"{rows.files[int(rows.file[found[0]])]} (column parts)", advice)
 
 
 def read_row(path: Path, number: int, columns: Sequence[str]) -> dict[str, object]:
@@ -161,14 +131,6 @@ def read_row(path: Path, number: int, columns: Sequence[str]) -> dict[str, objec
     table = _read_group(path, group, tuple(columns))
     row = table.slice(number - first, 1).to_pylist()[0]
     return {name: row.get(name) for name in columns}
-
-
-def _check_rows(rows: Rows, field: Field, wrong: pa.Array, column: str, reason: str) -> None:
-    found = np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
-    if len(found):
-        path = rows.files[int(rows.file[found[0]])]
-        advice = f"{reason}. Leave these results out with --from or --camera, or archive others"
-        raise MissingFieldError(field, f"{path} (column {column})", advice)
 
 
 def _read(path: Path, schema: pa.Schema, selection: Selection) -> tuple[pa.Table, Numbers]:

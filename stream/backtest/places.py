@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from stream.backtest.segments import People, SeenPerson, Segment
-from stream.backtest.selection import MissingFieldError
 from stream.rules.bodies import Box, Point
 from stream.rules.lines import Lines
 from stream.rules.signals import Signal
 from stream.rules.zones import Zones
+from stream.settings.config_error import ConfigError
 from stream.settings.zones import LineConfig, ZoneConfig
 
 
@@ -53,6 +53,6 @@ def with_places(segment: Segment, zones: Mapping[str, ZoneConfig], lines: Mappin
 
 def _foot(seen: SeenPerson, segment: Segment) -> Point:
     if seen.foot is None:
-        where = f"the results of camera {segment.camera}, run {segment.run},"
-        raise MissingFieldError("foot", where, "they were published by an older version, so zones can't be recomputed")
+        where = f"the results of camera {segment.camera}, run {segment.run}"
+        raise ConfigError(f"{where}, lack foot points, so zones can't be recomputed")
     return seen.foot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from stream.backtest.segments import Frames, Numbers, People, SeenPerson, Segment, order_of
-from stream.backtest.selection import MEASURES, Field, MissingFieldError, Recorded, Selection
+from stream.backtest.selection import Recorded, Selection
 from stream.results import (
     FRAME_SCHEMA,
     CameraId,
@@ -30,8 +30,6 @@ from stream.results import (
 )
 from stream.rules.signals import Signal, signals_of
 from stream.settings.config_error import ConfigError
-
-_OLD = "it was written by an older version; analyse the video again with `partstream run --results`"
 
 
 class _Head(msgspec.Struct, tag_field="schema", tag=FRAME_SCHEMA):
@@ -63,12 +61,8 @@ class _Index:
 class ResultsFiles:
     """The files of a back-test, which stay open until `close`."""
 
-    def __init__(self, paths: Sequence[Path], selection: Selection, fields: Collection[Field] = ()) -> None:
-        """Index the files. `fields`: what the rules need; if it is missing, reading people raises `MissingFieldError`.
-
-        Raises `ConfigError` that names file and line for what is no result.
-        """
-        self.fields = fields
+    def __init__(self, paths: Sequence[Path], selection: Selection) -> None:
+        """Index the files. Raises `ConfigError` that names file and line for what is no result."""
         self._paths = paths
         self._stack = ExitStack()
         self._files: list[BinaryIO] = []
@@ -118,10 +112,6 @@ class ResultsFiles:
         assert isinstance(frame, Frame)
         return frame
 
-    def path(self, file: int) -> Path:
-        """Return the path of a file."""
-        return self._paths[file]
-
     def _read(self, file: int, selection: Selection) -> None:
         for number, offset, head in _heads(self._paths[file], self._files[file]):
             if not (selection.has_camera(head.camera) and selection.has_time(head.capture_us)):
@@ -146,13 +136,8 @@ class _Lines:
     line: Numbers
 
     def people(self, signals: Sequence[Signal]) -> People:
-        needed: Field | None = next((field for field in MEASURES if field in self.files.fields), None)
-
         def of(index: int) -> list[SeenPerson]:
             frame = self.files.frame(int(self.file[index]), int(self.offset[index]), int(self.line[index]))
-            if needed is not None and any(person.stature is None for person in frame.people):
-                where = f"{self.files.path(int(self.file[index]))}, line {self.line[index]},"
-                raise MissingFieldError(needed, where, _OLD)
             return people_of(frame, signals)
 
         return of

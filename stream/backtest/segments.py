@@ -19,7 +19,7 @@ People = Callable[[int], Sequence["SeenPerson"]]
 
 @dataclass(slots=True)
 class SeenPerson(Seen):
-    """A person in a recorded frame. `foot` is None in the results of older versions."""
+    """A person in a recorded frame. `foot` is None in results that lack it."""
 
     foot: Point | None = None
 

@@ -26,8 +26,6 @@ Field = Literal[
     "objects",
 ]
 """What a rule reads of people and objects, beside boxes and the model's actions."""
-MEASURES: tuple[Field, ...] = ("foot", "stature", "trunk", "hips", "speed", "crossed")
-"""Fields that engines of older versions do not publish."""
 _OF_CONDITION: Mapping[str, frozenset[Field]] = {
     "state": frozenset({"parts", "states"}),
     "holds": frozenset({"parts", "holds of parts"}),

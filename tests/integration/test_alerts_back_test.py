@@ -70,7 +70,7 @@ async def test_a_back_test_finds_the_alerts_of_a_live_rtsp_camera_byte_for_byte(
     live = content([message for message in messages if isinstance(message, Alert)])
     config = load_rules(tmp_path / "rules.yaml")
     compiled, fields = CompiledRules(config), all_fields(config)
-    files = ResultsFiles([results], Selection(), fields)
+    files = ResultsFiles([results], Selection())
     assert content(alerts_of(files.recorded(), compiled)) == live
     files.close()
     frames: list[Message] = [decode(line) for line in results.read_bytes().splitlines()]

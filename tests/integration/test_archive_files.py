@@ -9,9 +9,7 @@ import threading
 from pathlib import Path
 
 import msgspec
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 import support.engines.wire_messages as wire
 from stream.archive.archive import Archive, DiskSpaceError
@@ -259,43 +257,3 @@ def test_published_numbers_are_those_of_the_archive_rounded(tmp_path: Path) -> N
     archive.close()
     read = ask(tmp_path, "SELECT x1, y2, foot_x FROM {people} ORDER BY x1")
     assert [tuple(round(value, 1) for value in row) for row in read] == [(value,) * 3 for value in values]
-
-
-OLDER = {
-    "people": {"stature", "trunk", "hips", "speed", "crossed", "visible_parts", "foot_x", "foot_y", "zones"},
-    "frames": {"object_boxes", "look"},
-}
-"""Columns that files of older versions do not have; their parts had no boxes either."""
-
-
-def test_files_of_older_versions_are_read_together_with_new_ones(tmp_path: Path) -> None:
-    archive = Archive(tmp_path)
-    write(archive, numbered([0]), 1)
-    archive.close()
-    for table, missing in OLDER.items():
-        for path in (tmp_path / table).rglob("*.parquet"):
-            rows = parquet.ParquetFile(path).read().drop_columns(sorted(missing))
-            if table == "people":
-                fields = list(SCHEMAS["people"].field("parts").type.value_type)[:4]
-                parts = pa.array(rows["parts"].to_pylist(), pa.list_(pa.struct(fields)))
-                rows = rows.set_column(rows.schema.get_field_index("parts"), "parts", parts)
-            parquet.write_table(rows, path)
-    archive = Archive(tmp_path)
-    write(archive, numbered([1]), 2)
-    archive.close()
-    every = "read_parquet('{}/**/*.parquet', union_by_name = true)"
-    people, frames = (every.format(tmp_path / table) for table in ("people", "frames"))
-    assert ask(
-        tmp_path, f"SELECT seq, stature, crossed, parts[1].part, parts[1].x1, parts[1].holds FROM {people} ORDER BY seq"
-    ) == [
-        (0, None, None, "right_hand", None, None),
-        (1, 521.5, [{"line": "door", "side": "right"}], "right_hand", 540.0, "cup"),
-    ]
-    assert ask(tmp_path, f"SELECT seq, look, object_boxes FROM {frames} ORDER BY seq") == [
-        (0, None, None),
-        (1, "whole", [[550.0, 150.0, 580.0, 180.0]]),
-    ]
-    assert ask(tmp_path, "SELECT seq, parts[1].part, x1 FROM {people} ORDER BY seq") == [
-        (0, "right_hand", 412.0),
-        (1, "right_hand", 412.0),
-    ], "queries for older files still work"

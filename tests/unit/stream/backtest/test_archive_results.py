@@ -10,8 +10,6 @@ from typing import Any, get_args
 
 import msgspec
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -199,60 +197,12 @@ def refused(archive: Path, rules: dict[str, Any], actions: dict[str, Any] | None
     return caught.value
 
 
-def without(archive: Path, table: str, *columns: str) -> Path:
-    for path in (archive / table).rglob("*.parquet"):
-        pq.write_table(pq.ParquetFile(path).read().drop_columns(list(columns)), path)
-    return archive
-
-
 def test_an_archive_without_all_parts_is_refused_for_rules_over_parts(tmp_path: Path) -> None:
     two = msgspec.structs.replace(person(), parts=[*person().parts, *person().parts])
     archive = write_archive(tmp_path, [frame(0, [two])], parts=1)
     error = refused(archive, {"a": {"action": "mine"}}, {"mine": {"part": "hip", "state": "lie"}})
     assert error.field == "parts" and "--parts all" in error.advice
     assert read_archives([archive], EVERY, {"zones", "hips", "speed"}).segments
-
-
-@pytest.mark.parametrize(
-    ("rule", "action", "table", "column", "field"),
-    [
-        ({"zone": "hall"}, {}, "people", "zones", "zones"),
-        ({"crosses": "fence"}, {}, "people", "crossed", "crossed"),
-        ({"action": "mine"}, {"posture": "level"}, "people", "trunk", "trunk"),
-        ({"action": "mine"}, {"speed": {"at_least": 1}}, "people", "speed", "speed"),
-        ({"action": "mine"}, {"part": "hip", "state": "lie"}, "people", "visible_parts", "parts"),
-        ({"action": "mine"}, {"part": "hip", "near_object": "cup"}, "frames", "object_boxes", "objects"),
-    ],
-)
-def test_a_column_that_older_archives_lack_is_named(
-    tmp_path: Path, rule: dict[str, Any], action: dict[str, Any], table: str, column: str, field: str
-) -> None:
-    archive = without(write_archive(tmp_path, [frame(0, [person()])]), table, column)
-    error = refused(archive, {"a": rule}, {"mine": action} if action else None)
-    assert error.field == field and column in error.where
-    assert read_archives([archive], EVERY, ()).segments
-
-
-def test_parts_without_boxes_are_refused(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, [frame(0, [person()])])
-    older = pa.list_(pa.struct([("part", pa.string()), ("relevance", pa.float32()), ("score", pa.float32())]))
-    for path in (archive / "people").rglob("*.parquet"):
-        table = pq.ParquetFile(path).read()
-        parts = pa.array([[] for _ in range(table.num_rows)], older)
-        pq.write_table(table.set_column(table.schema.get_field_index("parts"), "parts", parts), path)
-    error = refused(archive, {"a": {"action": "mine"}}, {"mine": {"part": "hip", "above": "head"}})
-    assert error.field == "part boxes" and "parts.x1" in error.where
-
-
-def test_measures_that_an_older_engine_did_not_publish_are_refused(tmp_path: Path) -> None:
-    old = msgspec.structs.replace(person(), stature=None, hips=None)
-    archive = write_archive(tmp_path / "archive", [frame(0, [old])])
-    error = refused(archive, {"a": {"action": "mine"}}, {"mine": {"hips": {"at_most": 0.2}}})
-    assert error.field == "hips" and "older version" in error.advice
-    files = ResultsFiles([write_results(tmp_path / "results.jsonl", [frame(0), frame(1, [old])])], EVERY, {"hips"})
-    with pytest.raises(MissingFieldError, match=r"results\.jsonl, line 2, lacks hips: it was written by an older"):
-        files.recorded().segments["lobby"][0].people([Signal("hips")])(1)
-    files.close()
 
 
 def test_a_folder_that_is_no_archive_and_a_damaged_file_are_named(tmp_path: Path) -> None:
