@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from stream.backtest.segments import People, SeenPerson, Segment
-from stream.rules.bodies import Box, Point
+from stream.rules.bodies import Body, Point
 from stream.rules.lines import Lines
 from stream.rules.signals import Signal
 from stream.rules.zones import Zones
 from stream.settings.config_error import ConfigError
 from stream.settings.zones import LineConfig, ZoneConfig
-
-
-class _Standing(NamedTuple):
-    track: int
-    box: Box
-    foot: Point
 
 
 def with_places(segment: Segment, zones: Mapping[str, ZoneConfig], lines: Mapping[str, LineConfig]) -> Segment:
@@ -35,7 +28,7 @@ def with_places(segment: Segment, zones: Mapping[str, ZoneConfig], lines: Mappin
         def of(index: int) -> list[SeenPerson]:
             seen = recorded(index)
             media_us = int(segment.frames.media_us[index])
-            standing = [_Standing(one.track, one.box, _foot(one, segment)) for one in seen]
+            standing = [Body(one.track, one.box, _foot(one, segment)) for one in seen]
             inside = None if in_zones is None else in_zones.update(standing, media_us)
             if inside is not None:
                 standing = [one for one in standing if one.track in inside]

@@ -10,9 +10,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-Box = tuple[float, float, float, float]
+from stream.results import Box, Part
+
 Point = tuple[float, float]
 
 FEET_KEPT_US = 1_000_000
@@ -100,24 +101,7 @@ class TrackMemory(Generic[Memory]):
         return len(self._tracks)
 
 
-class PlacedPart(Protocol):
-    """A visible body part with its box, of an analysis or of a message."""
-
-    @property
-    def part(self) -> str:
-        """The name of the part."""
-        ...
-
-    @property
-    def box(self) -> Box:
-        """x1, y1, x2, y2 in pixels."""
-        ...
-
-
-Part = TypeVar("Part", bound=PlacedPart, covariant=True)
-
-
-class SeenParts(NamedTuple, Generic[Part]):
+class SeenParts(NamedTuple):
     """A tracked person in one frame, with the visible parts."""
 
     track: int
@@ -137,10 +121,10 @@ class Body(NamedTuple):
     track: int
     box: Box
     foot: Point
-    stature: float
-    trunk: int | None
-    hips: float | None
-    speed: float | None
+    stature: float = 0.0
+    trunk: int | None = None
+    hips: float | None = None
+    speed: float | None = None
 
 
 @dataclass(slots=True)
@@ -166,7 +150,7 @@ class Bodies:
         self._width, self._height = size
         self._tracks = TrackMemory(_Track)
 
-    def update(self, people: Iterable[SeenParts[PlacedPart]], media_us: int, ended: Iterable[int] = ()) -> list[Body]:
+    def update(self, people: Iterable[SeenParts], media_us: int, ended: Iterable[int] = ()) -> list[Body]:
         """Return the measures of the people of the next frame, in order.
 
         `ended`: tracks that have ended, which are forgotten.
@@ -174,7 +158,7 @@ class Bodies:
         self._tracks.forget(ended, media_us)
         return [self._body(person, media_us) for person in people]
 
-    def _body(self, person: SeenParts[PlacedPart], media_us: int) -> Body:
+    def _body(self, person: SeenParts, media_us: int) -> Body:
         number, box, placed = person
         track = self._tracks.of(number, media_us)
         parts = {part.part: part.box for part in placed}

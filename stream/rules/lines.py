@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from stream.rules.bodies import Point, TrackMemory
-from stream.rules.zones import BORDER, Located, longer_side
+from stream.rules.bodies import Body, Point, TrackMemory
+from stream.rules.zones import BORDER, longer_side
 from stream.settings.zones import LineConfig
 
 Side = Literal["left", "right"]
@@ -65,7 +65,7 @@ class Lines:
         self._tracks = TrackMemory(_Track)
 
     def update(
-        self, people: Iterable[Located], media_us: int, ended: Iterable[int] = ()
+        self, people: Iterable[Body], media_us: int, ended: Iterable[int] = ()
     ) -> dict[int, tuple[Crossing, ...]]:
         """Return the lines that people crossed since their last frame, by track, in alphabetical order.
 
@@ -84,7 +84,7 @@ class Lines:
             track.last = person.foot
         return crossings
 
-    def _crossed(self, person: Located, track: _Track, last: Point) -> list[Crossing]:
+    def _crossed(self, person: Body, track: _Track, last: Point) -> list[Crossing]:
         crossed: list[Crossing] = []
         foot, border = person.foot, BORDER * longer_side(person.box)
         for index, line in enumerate(self._lines):

@@ -7,13 +7,13 @@ of the person's height before the person enters or leaves, so that a trembling b
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from stream.rules.bodies import Box, Point, TrackMemory
+from stream.results import Box
+from stream.rules.bodies import Body, TrackMemory
 from stream.settings.zones import ZoneConfig
 
 BORDER = 0.05
@@ -22,25 +22,6 @@ for an adult. People who stand on a border, in the development half of `vtest`, 
 0.03 it would be 20 times, with 0.08 5 times, and without it 101 times. A person who walks takes under 0.1 s for it."""
 BORDER_OF_ZONE = 0.5
 """The most of it, in radii of the largest circle inside the zone: narrow zones can be entered, too."""
-
-
-class Located(Protocol):
-    """A tracked person in one frame, of `Bodies` or of a message."""
-
-    @property
-    def track(self) -> int:
-        """The person's track."""
-        ...
-
-    @property
-    def box(self) -> Box:
-        """x1, y1, x2, y2 in pixels, rounded as published."""
-        ...
-
-    @property
-    def foot(self) -> Point:
-        """Where the person stands, in pixels, inside the picture, rounded as published."""
-        ...
 
 
 class _Inside:
@@ -70,7 +51,7 @@ class _Polygons:
     def forget(self, ended: Iterable[int], media_us: int) -> None:
         self._tracks.forget(ended, media_us)
 
-    def update(self, people: Sequence[Located], media_us: int) -> NDArray[np.bool_]:
+    def update(self, people: Sequence[Body], media_us: int) -> NDArray[np.bool_]:
         """Return who is in which polygon: bool [people, zones]."""
         tracks = [self._tracks.of(person.track, media_us) for person in people]
         points = shapely.points([person.foot for person in people])[:, None]
@@ -101,9 +82,7 @@ class Zones:
         self._ignored = _Polygons(ignored, size) if ignored else None
         self._reported = _Polygons(reported, size) if reported else None
 
-    def update(
-        self, people: Sequence[Located], media_us: int, ended: Collection[int] = ()
-    ) -> dict[int, tuple[str, ...]]:
+    def update(self, people: Sequence[Body], media_us: int, ended: Collection[int] = ()) -> dict[int, tuple[str, ...]]:
         """Return the zones, by track, of those people of the next frame who are not in a zone that is ignored.
 
         The names are in alphabetical order. `ended`: tracks that have ended, which are forgotten.

@@ -50,7 +50,7 @@ def seen(
     height: float = HEIGHT,
     without: Collection[str] = (),
     track: int = 1,
-) -> SeenParts[Part]:
+) -> SeenParts:
     """A person whose feet are at `foot` if standing; left and right are nearly the same, as seen from the side."""
     order = ["face"] * 5 + [name for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle") for _ in range(2)]
     keypoints = np.array(
@@ -70,7 +70,7 @@ def seen(
     return SeenParts(track, tuple(round(side, 1) for side in box), parts)  # pyright: ignore[reportArgumentType]
 
 
-def after(bodies: Bodies, person: SeenParts[Part], seconds: float, start_us: int = 0) -> Body:
+def after(bodies: Bodies, person: SeenParts, seconds: float, start_us: int = 0) -> Body:
     """Return the measures after so long in this posture."""
     (body,) = bodies.update([person], start_us)
     for number in range(1, round(seconds * 1e6 / FRAME_US) + 1):
