@@ -96,50 +96,45 @@ async def test_status_and_metrics_tell_that_the_results_file_cannot_be_written(
         assert missing is not None and float(missing[1]) > 0
 
 
-@pytest.mark.parametrize(
-    ("body", "field"),
-    [
-        ({"source": PATTERN, "max_fps": 0}, "max_fps"),
-        ({"source": PATTERN, "detector_size": [0, -1]}, "detector_size.0"),
-        ({"source": PATTERN, "nonsense": 1}, "nonsense"),
-        ({"source": PATTERN, "id": "b"}, "id"),
-        ({"source": ""}, "source"),
-        ({}, "source"),
-        ({"source": "/etc/passwd"}, "source"),
-        ({"source": "rtsps://h/x", "tls_certificates": "/etc/passwd"}, "tls_certificates"),
-        ({"source": "http://u:hunter2@h/x"}, "source"),
-        ({"source": "concat:/etc/passwd"}, "source"),
-        ({"source": {"secret": "hunter2"}}, "source"),
-    ],
-)
-async def test_an_invalid_setting_is_an_error_that_names_the_field(body: dict[str, Any], field: str) -> None:
+INVALID_SETTINGS: list[tuple[dict[str, Any], str]] = [
+    ({"source": PATTERN, "max_fps": 0}, "max_fps"),
+    ({"source": PATTERN, "detector_size": [0, -1]}, "detector_size.0"),
+    ({"source": PATTERN, "nonsense": 1}, "nonsense"),
+    ({"source": PATTERN, "id": "b"}, "id"),
+    ({}, "source"),
+    ({"source": "/etc/passwd"}, "source"),
+    ({"source": "rtsps://h/x", "tls_certificates": "/etc/passwd"}, "tls_certificates"),
+    ({"source": "http://u:hunter2@h/x"}, "source"),
+    ({"source": "concat:/etc/passwd"}, "source"),
+    ({"source": {"secret": "hunter2"}}, "source"),
+]
+
+
+async def test_an_invalid_setting_is_an_error_that_names_the_field() -> None:
     async with running(configured()) as (engine, client):
-        status, problem, headers = await client.ask("PUT", f"{CAMERAS}/a", json=body)
-        assert (status, headers["Content-Type"].partition(";")[0]) == (422, "application/problem+json")
-        assert field in [error["field"] for error in problem["errors"]]
-        assert problem["type"] == "urn:partstream:problem:invalid" and problem["status"] == 422
-        assert "hunter2" not in json.dumps(problem)
+        for body, field in INVALID_SETTINGS:
+            status, problem, headers = await client.ask("PUT", f"{CAMERAS}/a", json=body)
+            assert (status, headers["Content-Type"].partition(";")[0]) == (422, "application/problem+json"), body
+            assert field in [error["field"] for error in problem["errors"]]
+            assert problem["type"] == "urn:partstream:problem:invalid" and problem["status"] == 422
+            assert "hunter2" not in json.dumps(problem)
         assert not engine.cameras.configs
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"data": b"{", "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
-        ({"data": b"[" * 60_000, "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
-        ({"data": b"[1]", "headers": {"Content-Type": "application/json"}}, (400, "not-json")),
-        ({"data": b"source=x", "headers": {"Content-Type": "text/plain"}}, (415, "unsupported-body")),
-        ({"data": b"x" * 66_000, "headers": {"Content-Type": "application/json"}}, (413, "body-too-large")),
-        (
-            {"data": b"x", "headers": {"Content-Type": "application/json", "Content-Encoding": "gzip"}},
-            (415, "unsupported-body"),
-        ),
-    ],
-)
-async def test_an_unreadable_body_is_an_error(options: dict[str, Any], expected: tuple[int, str]) -> None:
+async def test_an_unreadable_body_is_an_error() -> None:
+    as_json = {"Content-Type": "application/json"}
     async with running(configured()) as (_, client):
-        status, problem, _ = await client.ask("PUT", f"{CAMERAS}/a", skip_auto_headers=["Content-Encoding"], **options)
-        assert (status, problem["type"].rpartition(":")[2]) == expected
+        for body, headers, expected in (
+            (b"{", as_json, (400, "not-json")),
+            (b"[" * 60_000, as_json, (400, "not-json")),
+            (b"[1]", as_json, (400, "not-json")),
+            (b"source=x", {"Content-Type": "text/plain"}, (415, "unsupported-body")),
+            (b"x" * 66_000, as_json, (413, "body-too-large")),
+            (b"x", {**as_json, "Content-Encoding": "gzip"}, (415, "unsupported-body")),
+        ):
+            options = {"data": body, "headers": headers, "skip_auto_headers": ["Content-Encoding"]}
+            status, problem, _ = await client.ask("PUT", f"{CAMERAS}/a", **options)
+            assert (status, problem["type"].rpartition(":")[2]) == expected
 
 
 async def test_an_unknown_setting_cannot_be_reset_to_its_default() -> None:

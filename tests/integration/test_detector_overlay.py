@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.cameras.rtsp_server import RtspServer
-from commands.demo.show import cut
 from ring_buffers.frames import Lease
 from stages.free_model import FreeModel
 from stages.looks import NOTHING, SKIPPED, WHOLE, Look, Region, look_at
-from stages.third_party import weights
 from stages.types import FrameAnalysis
-from stream.results import Frame, Message
 from support.engines.controlled_engine import configured
 from support.repository import REPOSITORY
 from support.webrtc.chromium import Page
@@ -89,38 +84,3 @@ async def test_the_overlay_is_off_until_its_key_or_button_and_shows_each_results
         await page.press("d")
         await page.wait_for(f"!{CANVAS}.drawn.detector")
         assert page.errors == []
-
-
-async def test_regions_of_a_real_street_are_drawn_where_the_result_of_the_same_frame_has_them(tmp_path: Path) -> None:
-    clip = tmp_path / "street.mp4"
-    cut(weights.locate("vtest", "vtest.avi"), clip, 12.0)
-    with RtspServer(files={"/street": clip}) as server:
-        camera = {"id": "door", "source": server.url("/street"), "detector_size": (384, 288), "max_fps": 5}
-        async with shown(configured(camera, model={"detection": "regions"}), None) as (engine, page):
-            published: dict[tuple[int, int], Frame] = {}
-
-            def note(topic: str, message: Message) -> None:
-                if isinstance(message, Frame):
-                    published[message.epoch, message.frame] = message
-
-            engine.publisher.on_message(note)
-            await page.wait_for(f"{CANVAS}?.drawn?.withResult")
-            await page.press("d")
-            await page.wait_for(f"{CANVAS}.drawn.detector?.regions.length")
-            boxes = 0
-            for one in await collected(page, 6):
-                result = published.get((one["epoch"], one["frame"]))
-                if result is None or result.look != "regions":
-                    continue  # published before the listener was added, or a look at the whole picture
-                place = one["place"]
-                scale = place["width"] / result.size[0]
-                for drawn, box in zip(one["detector"]["regions"], result.regions, strict=True):
-                    boxes += 1
-                    offsets = [place["x"], place["y"]] * 2
-                    expected = [start + value * scale for start, value in zip(offsets, box, strict=True)]
-                    assert drawn == pytest.approx(expected, abs=0.1)
-            assert boxes > 0
-            await page.evaluate("location.hash = '#door'")
-            await page.wait_for("document.querySelector('#detail canvas')?.drawn?.detector?.regions.length")
-            assert (await page.screenshot(ARTEFACTS / "detector-overlay.png")).startswith(b"\x89PNG")
-            assert page.errors == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -12,7 +11,7 @@ import pytest
 
 from stream import results
 from stream.http.endpoints import event_streams
-from support.engines.controlled_engine import PATTERN, Client, configured, descriptors, running
+from support.engines.controlled_engine import PATTERN, configured, descriptors, running
 from support.waiting import until
 
 EVENTS = "/api/v1/events"
@@ -27,18 +26,6 @@ async def events_of(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, 
             name = text[7:]
         elif text.startswith("data: "):
             yield name, json.loads(text[6:])
-
-
-async def silent(client: Client, path: str = EVENTS) -> socket.socket:
-    """Return the socket of a client that sends a request and never reads."""
-    host, port = client.address.removeprefix("http://").rsplit(":", 1)
-    opened = socket.socket()
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    opened.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(opened, (host, int(port)))
-    await loop.sock_sendall(opened, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    return opened
 
 
 async def test_results_and_states_are_sent_as_published() -> None:
@@ -120,7 +107,7 @@ async def test_streams_end_when_the_engine_stops_and_do_not_delay_it() -> None:
 
 async def test_a_slow_client_receives_the_number_of_messages_it_missed() -> None:
     async with running(configured({"id": "a", "source": "pattern:64x64", "pace": "fast"})) as (engine, client):
-        slow = await silent(client, f"{EVENTS}?kind=results")
+        slow = await client.silent(f"{EVENTS}?kind=results")
         await until(lambda: engine._event_streams.skipped > 0)
         text = b""
         while text.count(b"event: missed") < 1 or text.count(b"event: results") < 10:

@@ -127,18 +127,6 @@ async def test_readiness_gives_the_reason_and_does_not_affect_liveness(client: a
         await server.stop()
 
 
-async def test_prometheus_gets_openmetrics_when_it_asks_for_it(client: aiohttp.ClientSession) -> None:
-    server = make()
-    await server.start()
-    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
-    try:
-        async with client.get(server.address + "/metrics", headers={"Accept": accept}) as answer:
-            assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
-            assert (await answer.text()).endswith("# EOF\n")
-    finally:
-        await server.stop()
-
-
 async def test_an_added_route_is_protected_and_in_the_openapi_document(client: aiohttp.ClientSession) -> None:
     async def publish(request: web.Request) -> web.Response:
         body = await read_body(request, 8)
@@ -344,22 +332,6 @@ async def test_a_slow_page_is_rendered_in_another_thread(client: aiohttp.ClientS
         await server.stop()
 
 
-async def test_a_page_that_fails_to_render_is_an_error_without_its_details(client: aiohttp.ClientSession) -> None:
-    def broken(accept: str) -> tuple[bytes, str]:
-        raise RuntimeError("inner detail")
-
-    server = make(metrics=broken)
-    await server.start()
-    try:
-        async with client.get(server.address + "/metrics") as answer:
-            assert answer.status == 500
-            assert "inner detail" not in await answer.text()
-        async with client.get(server.address + "/healthz") as answer:
-            assert answer.status == 200
-    finally:
-        await server.stop()
-
-
 async def test_stopping_does_not_wait_for_an_open_connection_and_can_be_repeated() -> None:
     server = make()
     await server.start()
@@ -370,10 +342,3 @@ async def test_stopping_does_not_wait_for_an_open_connection_and_can_be_repeated
     with pytest.raises(OSError):
         await asyncio.open_connection(*address)
     writer.close()
-
-
-def test_a_disabled_server_cannot_be_created() -> None:
-    with pytest.raises(ConfigError, match=r"http\.bind is null"):
-        HttpServer(
-            HttpConfig.model_validate({"bind": None}), metrics=lambda _: (b"", ""), ready=all_well, alive=all_well
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import socket
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
@@ -16,7 +15,7 @@ from benchmarks.cameras import barcode
 from stream import results
 from stream.http.server import streaming
 from stream.settings.engine import CameraConfig
-from support.engines.controlled_engine import OFF_LOOPBACK, READ, Client, configured, descriptors, running
+from support.engines.controlled_engine import OFF_LOOPBACK, READ, configured, descriptors, running
 from support.waiting import until
 
 SOURCE = "pattern:320x180@50"
@@ -41,18 +40,6 @@ async def parts_of(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[Mappin
 def number_in(jpeg: bytes) -> int:
     """Return the number of a picture of the test pattern, read from its pixels."""
     return barcode.read(np.ascontiguousarray(np.asarray(Image.open(io.BytesIO(jpeg)).convert("L"))))
-
-
-async def silent(client: Client, path: str) -> socket.socket:
-    """Return the socket of a client that sends a request and never reads."""
-    host, port = client.address.removeprefix("http://").rsplit(":", 1)
-    opened = socket.socket()
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    opened.setblocking(False)
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(opened, (host, int(port)))
-    await loop.sock_sendall(opened, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    return opened
 
 
 async def test_each_part_shows_the_frame_that_it_names_and_this_frame_has_a_result() -> None:
@@ -153,7 +140,7 @@ async def test_clients_that_do_not_read_cause_few_pictures_stop_no_camera_and_ar
 ) -> None:
     monkeypatch.setattr(streaming, "STALLED_S", 2.0)
     async with running(configured()) as (engine, client):
-        opened = [await silent(client, f"{SEVERAL}?camera=a&camera=b&width=640&max_fps=60") for _ in range(30)]
+        opened = [await client.silent(f"{SEVERAL}?camera=a&camera=b&width=640&max_fps=60") for _ in range(30)]
         await until(lambda: len(engine._live_pictures._watched.get("b", ())) == 30)
         for name in "ab":
             engine.cameras.add(CameraConfig.model_validate({"id": name, "source": "pattern:640x360@25"}))

@@ -14,12 +14,43 @@ from aiohttp import web
 
 from stream.http.server import streaming
 from stream.http.server.app import HttpServer
-from stream.http.server.routes import Route
+from stream.http.server.routes import Handler, Route
 from stream.settings.network import HttpConfig
 from support.engines.certificate import certificate
 from support.waiting import until
 
 CHUNK = bytes(16 * 1024)
+
+
+async def watched(handler: Handler, ended: list[bool], **files: str) -> None:
+    """Serve `/` to a client that does not read, until the handler has ended and the connection is closed."""
+    server = HttpServer(
+        HttpConfig.model_validate({"bind": "127.0.0.1:0", **files}),
+        metrics=lambda accept: (b"", ""),
+        ready=lambda: (True, []),
+        alive=lambda: (True, []),
+        routes=[Route("GET", "/slow", "read", handler, long_lived=True, scope="none")],
+    )
+
+    def connect() -> socket.socket:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", int(server.address.rpartition(":")[2])))
+        if files:
+            trusted = ssl.create_default_context(cafile=files["tls_certificate"])
+            client = trusted.wrap_socket(client, server_hostname="localhost")
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        return client
+
+    await server.start()
+    try:
+        with await asyncio.to_thread(connect):
+            await until(lambda: bool(ended))
+            assert server._runner is not None and server._runner.server is not None
+            remaining = server._runner.server
+            await until(lambda: not remaining.connections)  # sooner than after CONNECTION_LIFE_S
+    finally:
+        await server.stop()
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -46,41 +77,14 @@ def test_few_bytes_are_buffered_for_a_client_that_does_not_read_and_it_is_discon
     async def stream(request: web.Request) -> web.StreamResponse:
         return await streaming.send(request, "text/plain", chunks())
 
-    def connect(port: int) -> socket.socket:
-        client = socket.socket()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(("127.0.0.1", port))
-        if encrypted:
-            client = ssl.create_default_context(cafile=str(pem)).wrap_socket(client, server_hostname="localhost")
-        client.sendall(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        return client
-
-    async def serve() -> None:
-        files = {"tls_certificate": str(pem), "tls_key": str(key)} if encrypted else {}
-        server = HttpServer(
-            HttpConfig.model_validate({"bind": "127.0.0.1:0", **files}),
-            metrics=lambda accept: (b"", ""),
-            ready=lambda: (True, []),
-            alive=lambda: (True, []),
-            routes=[Route("GET", "/stream", "read", stream, long_lived=True, scope="none")],
-        )
-        await server.start()
-        try:
-            with await asyncio.to_thread(connect, int(server.address.rpartition(":")[2])):
-                await until(lambda: bool(ended))
-                assert server._runner is not None and server._runner.server is not None
-                remaining = server._runner.server
-                await until(lambda: not remaining.connections)  # sooner than after CONNECTION_LIFE_S
-        finally:
-            await server.stop()
-
+    files = {"tls_certificate": str(pem), "tls_key": str(key)} if encrypted else {}
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(serve())
+        runner.run(watched(stream, ended, **files))
     # The buffer in the process, the kernel's (which doubles what it is given), and the client's.
     assert sum(written) < 3 * streaming.WRITE_BUFFER + 4 * len(CHUNK), sum(written)
 
 
-def test_a_client_that_does_not_read_the_file_that_it_asked_for_is_disconnected(
+async def test_a_client_that_does_not_read_the_file_that_it_asked_for_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streaming, "FILE_STALLED_S", 0.5)
@@ -96,26 +100,4 @@ def test_a_client_that_does_not_read_the_file_that_it_asked_for_is_disconnected(
             ended.append(True)
         return response
 
-    def connect(port: int) -> socket.socket:
-        client = socket.socket()
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(("127.0.0.1", port))
-        client.sendall(b"GET /film HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        return client
-
-    async def serve() -> None:
-        server = HttpServer(
-            HttpConfig.model_validate({"bind": "127.0.0.1:0"}),
-            metrics=lambda accept: (b"", ""),
-            ready=lambda: (True, []),
-            alive=lambda: (True, []),
-            routes=[Route("GET", "/film", "read", answer, long_lived=True, scope="none")],
-        )
-        await server.start()
-        try:
-            with await asyncio.to_thread(connect, int(server.address.rpartition(":")[2])):
-                await until(lambda: bool(ended))
-        finally:
-            await server.stop()
-
-    asyncio.run(serve())
+    await watched(answer, ended)

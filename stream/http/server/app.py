@@ -43,8 +43,8 @@ Verdict = Callable[[], tuple[bool, list[str]]]
 class HttpServer:
     """Serves `/healthz`, `/readyz`, `/metrics`, the live page, sessions, `routes`, and an OpenAPI document of them.
 
-    Raises `ConfigError` if other hosts can reach `bind` and no token, or a short one, is set, if the tokens file, the
-    audit file or the TLS files cannot be used, or if `bind` is null, which disables the server. `privacy` returns the
+    Raises `ConfigError` if other hosts can reach `bind` and no token, or a short one, is set, or if the tokens file,
+    the audit file or the TLS files cannot be used. `privacy` returns the
     number of cameras by how much is hidden of them. `pages`: in place of the engine's live page and review page.
     `threads` are those of the routes, which end with the server. `passes` verifies those of a fleet's viewers.
     `cookie`: the name of the sessions' cookie. `on_end` is called with each task of the server when it ends, also if it
@@ -67,8 +67,7 @@ class HttpServer:
         on_end: Callable[[asyncio.Task[None]], None] | None = None,
         connection_life_s: float = CONNECTION_LIFE_S,
     ) -> None:
-        if config.bind is None:
-            raise ConfigError("http.bind is null, which disables the HTTP server")
+        assert config.bind is not None, "it would not be started"
         self._bind: BindAddress = resolve(config.bind)
         check_tokens(config, self._bind)
         configured = configured_grants(config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,6 +56,17 @@ class Client:
         status, body, _ = await self.ask("GET", path)
         assert status == 200, (path, status, body)
         return body
+
+    async def silent(self, path: str) -> socket.socket:
+        """Return the socket of a client that sends a request and never reads."""
+        host, port = self.address.removeprefix("http://").rsplit(":", 1)
+        opened = socket.socket()
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        opened.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(opened, (host, int(port)))
+        await loop.sock_sendall(opened, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return opened
 
 
 @asynccontextmanager

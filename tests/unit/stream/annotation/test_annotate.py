@@ -57,11 +57,9 @@ def test_a_result_fades_with_distance_and_disappears_after_half_a_second() -> No
     ("size", "drawn"),
     [
         ((768, 576), (1152, 864)),
-        ((640, 480), (1152, 864)),
         ((320, 241), (640, 482)),
         ((959, 540), (1438, 810)),
         ((960, 540), (960, 540)),
-        ((1280, 720), (1280, 720)),
         ((3840, 2160), (1920, 1080)),
         ((1, 1), (2, 2)),
     ],
@@ -94,22 +92,3 @@ def test_an_invalid_line_is_named(tmp_path: Path) -> None:
         list(read_frames(file))
     with pytest.raises(AnnotationError, match=r"missing\.jsonl: can't be read: No such file"):
         list(read_frames(tmp_path / "missing.jsonl"))
-
-
-@pytest.mark.parametrize(
-    ("line", "field"),
-    [
-        (b'"capture_us":9223372036854775807', "capture_us"),
-        (b'"capture_us":-9223372036854775808', "capture_us"),
-        (b'"capture_us":1' + b"0" * 300, "capture_us"),
-        (b'"frame":1e30', "frame"),
-    ],
-)
-def test_a_line_with_a_number_that_cannot_be_drawn_is_named(tmp_path: Path, line: bytes, field: str) -> None:
-    file = tmp_path / "results.jsonl"
-    name, _, _ = line.partition(b":")
-    sound = msgspec.json.encode(a_frame(1))
-    value = msgspec.json.encode(msgspec.to_builtins(a_frame(1))[name.decode().strip('"')])
-    file.write_bytes(sound + b"\n" + sound.replace(name + b":" + value, line) + b"\n")
-    with pytest.raises(AnnotationError, match=rf"results\.jsonl, line 2: not a result of partstream: .*{field}"):
-        list(read_frames(file))

@@ -156,17 +156,6 @@ def test_an_unreadable_video_is_named_and_leaves_no_file(tmp_path: Path, content
     assert not out.exists() and not list(tmp_path.glob(".*"))
 
 
-def test_a_file_with_only_sound_is_rejected(tmp_path: Path) -> None:
-    video = tmp_path / "sound.wav"
-    with av.open(str(video), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=8000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
-        frame.sample_rate = 8000
-        container.mux(stream.encode(frame))
-    with pytest.raises(AnnotationError, match=r"sound\.wav: contains no video"):
-        annotate([(video, [])], tmp_path / "out.mp4")
-
-
 def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     video = make_video(tmp_path / "in.mp4", 3)
     (tmp_path / "out.mp4").mkdir()
@@ -192,9 +181,3 @@ def test_without_libx264_the_output_is_mpeg4(tmp_path: Path, monkeypatch: pytest
     pictures, _, duration, codec, pixels = pictures_of(tmp_path / "out.mp4")
     assert (len(pictures), codec, pixels) == (10, "mpeg4", "yuv420p")
     assert duration == pytest.approx(0.4, abs=0.05)
-
-
-def test_without_any_encoder_the_error_names_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_encoding, "ENCODERS", {"no_such_encoder": {}})
-    with pytest.raises(AnnotationError, match="none of the encoders no_such_encoder: install"):
-        annotate([(make_video(tmp_path / "in.mp4", 3), [])], tmp_path / "out.mp4")

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from stages.looks import LookKind
-from stream.annotation.detector_overlay import FADED_US, FRESH_US, KINDS, DetectorOverlay
+from stream.annotation.detector_overlay import KINDS
 from stream.annotation.overlay import GUESSED_AFTER_US, OverlayPainter
 from stream.pictures.drawing import PAPER
 from stream.results import Box, Frame
@@ -47,25 +47,12 @@ def test_a_look_at_the_whole_picture_is_a_frame_around_it() -> None:
     assert layer[AT_REGION][3] == 0
 
 
-def test_without_the_option_nothing_of_it_is_drawn() -> None:
-    assert OverlayPainter(SIZE).paint(looked(0, "regions", [REGION])).getbbox() is None
-
-
 def test_regions_stay_while_frames_are_skipped_and_fade_when_they_are_no_longer_looked_at() -> None:
     frames = [looked(0, "regions", [REGION]), *(looked(number, "nothing") for number in range(2, 24))]
     alphas = [int(painted(*frames[:count])[AT_REGION][3]) for count in range(1, len(frames) + 1)]
     assert int(painted(frames[0], looked(1, "skipped"))[AT_REGION][3]) == alphas[0]
     assert alphas == sorted(alphas, reverse=True) and alphas[12] < alphas[0]
     assert alphas[-1] == 0
-
-
-def test_a_look_has_its_full_strength_then_fades_with_media_time() -> None:
-    overlay = DetectorOverlay()
-    assert overlay.strength("whole", 0) == 0
-    overlay.add(looked(0, "whole"))
-    assert overlay.strength("whole", FRESH_US) == 1
-    assert overlay.strength("whole", (FRESH_US + FADED_US) // 2) == pytest.approx(0.5)
-    assert overlay.strength("whole", FADED_US) == overlay.strength("regions", 0) == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

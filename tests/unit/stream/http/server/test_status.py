@@ -11,7 +11,6 @@ import pytest
 
 from stream.http.server.connections import Connections
 from stream.http.server.status import StatusServer
-from stream.settings.config_error import ConfigError
 from telemetry.catalogue import NOTIFY_METRICS
 
 
@@ -43,9 +42,3 @@ async def test_an_address_that_others_can_reach_is_logged(
         async with serving(address) as server:
             expected = [f"metrics: anyone who can reach {server.address} can read the metrics"] if warned else []
             assert [record.message for record in caplog.records] == expected
-
-
-async def test_an_unknown_host_is_an_error_that_names_the_setting() -> None:
-    with pytest.raises(ConfigError, match=r"metrics: no\.such\.host\.invalid:0: unknown host"):
-        async with serving("no.such.host.invalid:0"):
-            pass
