@@ -2,8 +2,7 @@
 
 A journal of the messages with which alerts began and were cleared: an alert without the latter is open. A message that
 begins an alert is appended before it is published, one that clears it afterwards. After a process was killed, an alert
-may therefore be cleared twice, but none stays open. When the file grows large, it is rewritten with the open alerts
-only.
+may therefore be cleared twice, but none stays open. From time to time, the file is rewritten with the open alerts only.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from stream.settings.config_error import ConfigError
 
 logger = logging.getLogger(__name__)
 
-LARGEST = 1 << 20
-"""Bytes at which the file is rewritten, or twice the size of all open alerts."""
-MOST_READ = 64 << 20
+MOST_LINES = 1000
+"""Lines after which the file is rewritten, or as many as there are open alerts."""
 _BEGINS = b'{"schema":"' + ALERT_SCHEMA.encode() + b'"'
 
 
@@ -46,8 +44,7 @@ class OpenAlertsFile:
         self._path = path
         self._descriptor: int | None = None
         self._open: dict[str, Alert] = {}
-        self._bytes = 0
-        self._limit = LARGEST
+        self._lines = 0
         self._failed = False
 
     def start(self) -> list[Alert]:
@@ -60,7 +57,7 @@ class OpenAlertsFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = output_file.opened(path, os.O_RDWR | os.O_APPEND, output_file.PRIVATE)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lines = os.pread(self._descriptor, MOST_READ + 1, 0).split(b"\n")
+            lines = list(filter(None, path.read_bytes().split(b"\n")))
         except BlockingIOError:
             self.close()
             holder = file_lock.holder_of(path)
@@ -68,10 +65,6 @@ class OpenAlertsFile:
         except OSError as error:
             self.close()
             raise ConfigError(f"alerts_file: {path} can't be used ({error.strerror}): set alerts_file") from None
-        if sum(map(len, lines)) + len(lines) > MOST_READ:
-            self.close()
-            raise ConfigError(f"alerts_file: {path} is larger than {MOST_READ >> 20} MiB: delete it")
-        lines = list(filter(None, lines))
         alerts = [_alert(line) for line in lines]
         if not any(alerts) and any(map(_is_foreign, lines)):
             self.close()
@@ -81,7 +74,7 @@ class OpenAlertsFile:
         damaged = alerts.count(None)
         if damaged:
             logger.warning("alerts_file: %s: %d damaged lines are ignored", path, damaged)
-        self._bytes = sum(len(line) + 1 for line in lines)
+        self._lines = len(lines)
         return list(self._open.values())
 
     def append(self, alert: Alert) -> None:
@@ -92,13 +85,12 @@ class OpenAlertsFile:
         self._note(alert)
         if self._descriptor is None or alert.state == "updated":
             return
-        line = b"\n" + msgspec.json.encode(alert) + b"\n"  # after a line that was cut, too
         try:
-            _write(self._descriptor, line)
-            self._bytes += len(line)
-            if self._failed or self._bytes > self._limit:  # what could not be written is written now
-                self._limit *= 2
-                self._rewrite()
+            if self._failed or self._lines >= max(MOST_LINES, len(self._open)):
+                self._rewrite(self._descriptor)  # with what could not be written before
+            else:
+                _write(self._descriptor, b"\n" + msgspec.json.encode(alert) + b"\n")  # after a line that was cut, too
+                self._lines += 1
             self._failed = False
         except OSError as error:
             if not self._failed:
@@ -121,23 +113,11 @@ class OpenAlertsFile:
         else:
             self._open[alert.alert] = alert
 
-    def _rewrite(self) -> None:
-        """Replace the file by one that holds only the open alerts, and lock that one."""
-        lines = b"".join(msgspec.json.encode(alert) + b"\n" for alert in self._open.values())
-        temporary = self._path.with_name(f".{self._path.name}.new")
-        temporary.unlink(missing_ok=True)
-        new = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write(new, lines)
-            os.fsync(new)
-            temporary.replace(self._path)
-        except OSError:
-            os.close(new)
-            raise
-        self.close()
-        self._descriptor, self._bytes = new, len(lines)
-        self._limit = max(LARGEST, 2 * len(lines))
+    def _rewrite(self, descriptor: int) -> None:
+        """Keep only the open alerts. A kill within these microseconds loses them."""
+        os.ftruncate(descriptor, 0)
+        _write(descriptor, b"".join(msgspec.json.encode(alert) + b"\n" for alert in self._open.values()))
+        self._lines = 0
 
 
 def _write(descriptor: int, data: bytes) -> None:

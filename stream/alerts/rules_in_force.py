@@ -48,8 +48,6 @@ class RulesInForce:
         self._path = path
         self._places = places
         self._on_change = on_change
-        self._warned: tuple[CompiledRules, Mapping[str, Places], list[str]] | None = None
-        """The last warnings, and what they are about."""
         self._names: CheckpointNames | None = None
         self._seen: tuple[int, ...] | None = None
         self._loaded_us: int | None = None
@@ -132,12 +130,7 @@ class RulesInForce:
 
     def _current_warnings(self) -> list[str]:
         """Return the warnings; zones and lines may have changed since the file was read."""
-        if self.compiled is None:
-            return []
-        places = self._places()
-        if self._warned is None or self._warned[0] is not self.compiled or self._warned[1] != places:
-            self._warned = (self.compiled, places, place_warnings(self.compiled.config, places))
-        return self._warned[2]
+        return [] if self.compiled is None else place_warnings(self.compiled.config, self._places())
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
