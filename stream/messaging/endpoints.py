@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import re
 import socket as sockets
-import struct
 from pathlib import Path
 
 import zmq
@@ -90,17 +90,9 @@ def _why_not_free(endpoint: str) -> str:
     if scheme != "ipc" or place in ("", "*") or place.startswith("@"):  # without a file, or with a new one
         return ""
     path = Path(place)
-    if not path.exists():
-        return ""
-    if not path.is_socket():
+    if path.exists() and not path.is_socket():
         return "is a file, which would be lost"
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as trial:
         trial.setblocking(False)
-        try:
-            trial.connect(place)
-            process, _, _ = struct.unpack("3i", trial.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, 12))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return ""
-        except OSError as error:
-            return f"is a socket that cannot be tried ({error.strerror})"
-    return f"is in use by process {process} (another engine?)"
+        free = trial.connect_ex(place) in (errno.ECONNREFUSED, errno.ENOENT)
+    return "" if free else "is in use by another program (another engine?)"

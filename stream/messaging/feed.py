@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
@@ -29,7 +30,7 @@ class Feed(Generic[T]):
         self._waiting: deque[T] = deque()
         self._size = size
         self._lock = threading.Lock()
-        self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None = None
+        self._reader: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._closed = False
         self._yielded_at = 0.0
         self.missed = 0
@@ -67,9 +68,9 @@ class Feed(Generic[T]):
                     return self._waiting.popleft()
                 if self._closed:
                     raise StopAsyncIteration
-                woken = loop.create_future()
+                woken = asyncio.Event()
                 self._reader = (loop, woken)
-            await woken
+            await woken.wait()
             self._yielded_at = loop.time()
 
 
@@ -101,16 +102,9 @@ class MessageFeeds:
             feed.close()
 
 
-def _wake(reader: tuple[asyncio.AbstractEventLoop, asyncio.Future[None]] | None) -> None:
+def _wake(reader: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None) -> None:
     if reader is None:
         return
     loop, woken = reader
-    try:
-        loop.call_soon_threadsafe(_succeed, woken)
-    except RuntimeError:
-        return  # the reader's loop is closed
-
-
-def _succeed(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)
+    with contextlib.suppress(RuntimeError):  # the reader's loop is closed
+        loop.call_soon_threadsafe(woken.set)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket as sockets
 import struct
 import time
@@ -353,7 +352,7 @@ async def test_an_ipc_endpoint_removes_no_file_and_takes_no_socket_that_is_in_us
     path.unlink()
     async with publishing(**{field: endpoint}):
         inode = path.stat().st_ino
-        with pytest.raises(EndpointError, match=rf"publish\.{field}: {endpoint} is in use by process {os.getpid()} "):
+        with pytest.raises(EndpointError, match=rf"publish\.{field}: {endpoint} is in use by another program"):
             async with publishing(**{field: endpoint}):
                 pass
         assert path.stat().st_ino == inode
@@ -398,7 +397,7 @@ async def test_stopping_delivers_queued_messages_and_ends_although_a_subscriber_
         for _ in range(200):
             publisher.publish(wire.frame(people=50))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(publishers, "LINGER_MS", 3000)
+            patch.setattr(publishers, "LINGER_MS", 1000)
             patch.setattr(zeromq_context, "TERMINATE_WITHIN_S", PATIENCE_S)
             await publisher.stop()
         assert [(await receive(reading))[1].seq for _ in range(200)] == list(range(200))
@@ -496,10 +495,10 @@ async def test_a_replay_client_that_reads_nothing_delays_no_other_and_is_dropped
 
 async def test_too_many_open_requests_of_one_client_are_refused() -> None:
     async with publishing() as publisher:
-        for number in range(500):
+        for number in range(100):
             publisher.publish(wire.frame(number=number))
         async with connected(publisher.replay_endpoint, zmq.DEALER) as dealer:
-            request = {"topic": "results/v1/lobby/", "run": wire.RUN, "epoch": 1, "from_seq": 0, "limit": 500}
+            request = {"topic": "results/v1/lobby/", "run": wire.RUN, "epoch": 1, "from_seq": 0, "limit": 100}
             asked = replay.REQUESTS_PER_CLIENT + 40
             for number in range(asked):
                 await dealer.send(json.dumps({"id": str(number), **request}).encode())
@@ -513,7 +512,7 @@ async def test_too_many_open_requests_of_one_client_are_refused() -> None:
                     counted += 1
             assert set(ends) <= {"ok", "bad_request"}
             assert ends.count("bad_request") > 0
-            assert counted == 500 * ends.count("ok")
+            assert counted == 100 * ends.count("ok")
 
 
 async def test_a_large_replay_does_not_block_the_event_loop() -> None:
