@@ -42,8 +42,9 @@ async def loses_nothing(engine: Engine, frames: int) -> None:
 
 
 async def test_a_slow_model_is_eased_until_no_frame_is_lost_and_restored_when_it_is_fast(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("stream.inference.load_control.HOLD_S", 0.5)
     caplog.set_level(logging.INFO, "stream.inference.load_watch")
     model = EasedModel(DETECTION_S)
     async with (
@@ -53,7 +54,7 @@ async def test_a_slow_model_is_eased_until_no_frame_is_lost_and_restored_when_it
         client = Client(session, engine.http_address or "")
         assert engine.stats().load == results.Load(0, 2, False, None, None)
         await until(lambda: engine.stats().load.ease_level == 2)
-        await loses_nothing(engine, 60)
+        await loses_nothing(engine, 30)
         load = results.Load(2, 2, False, 2.0, None)
         seen = await messages_until(engine, lambda seen: isinstance(seen[-1], results.Stats))
         assert isinstance(seen[-1], results.Stats) and seen[-1].load == load
@@ -86,7 +87,7 @@ async def test_sources_that_wait_for_the_engine_never_ease_the_model_and_are_spa
     model = EasedModel(DETECTION_S / 4)
     film = pattern("film", pace="fast")
     async with Engine(configured(film), model=model) as engine:
-        seen = await messages_until(engine, lambda seen: len(frames_of(seen, "film")) >= 120)
+        seen = await messages_until(engine, lambda seen: len(frames_of(seen, "film")) >= 50)
         assert engine.stats().load == results.Load(0, 2, False, None, None)
         assert model.calls == []
         frames = [frame.frame for frame in frames_of(seen, "film")]

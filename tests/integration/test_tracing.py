@@ -156,7 +156,7 @@ async def test_an_unreachable_collector_costs_no_frame_and_its_key_is_not_logged
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused.getsockname()[1]}/?key=hunter2")
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
         with caplog.at_level("INFO"):
             seen, page = await run_engine(1.0, frames=60)
     assert_results_complete(seen)
