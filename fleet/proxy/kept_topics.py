@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from stream.results import ClipReadyHead, Head, PlaceHead, StatsHead, StatusHead
-from stream.subscription.generations import begins
+from stream.subscription.subscription import begins
 
 CAMERAS_ENDED = 16_384
 """Cameras that no engine is to read; the one that ended first is forgotten first."""

@@ -27,8 +27,7 @@ from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
 from stream.results import KINDS, EngineAddress, Place, Received, Stats, Status, decode, topic
 from stream.subscription.engine_subscription import Connection, EngineSubscription
-from stream.subscription.generations import CameraMessage
-from stream.subscription.subscription import AnyMessage, Kind, Subscription, prefixes_of
+from stream.subscription.subscription import AnyMessage, CameraMessage, Kind, Subscription, prefixes_of
 from stream.zeromq_context import terminated
 
 logger = logging.getLogger(__name__)

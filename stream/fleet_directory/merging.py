@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from stream.results import KINDS, CameraKind, Place, Received, Stats, Status
-from stream.subscription.generations import CameraMessage, begins
+from stream.subscription.subscription import CameraMessage, begins
 
 Source = TypeVar("Source")
 """The engine's side of a connection; compared by identity."""

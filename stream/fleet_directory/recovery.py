@@ -13,8 +13,7 @@ from stream.fleet_directory.merging import Handover, Merging, Moved, Reached
 from stream.messaging.gap_filling import Counts, Gap
 from stream.messaging.gaps import Hole
 from stream.results import KINDS, CameraKind, Place, Received, Stats, topic, topic_of
-from stream.subscription.generations import CameraMessage
-from stream.subscription.subscription import Kind
+from stream.subscription.subscription import CameraMessage, Kind
 
 HELD = 256
 """Messages of a camera that are held while it moves. Then its new engine is not read until the handover is over, and of

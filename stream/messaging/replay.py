@@ -50,8 +50,6 @@ PACE_MS = 1
 delayed the loop by up to 27 ms.)"""
 QUEUED_PER_CLIENT = 256
 """Messages queued in ZeroMQ for each client."""
-RETRY_MS = 10
-"""Interval of retries when all clients' queues are full."""
 LINGER_MS = 200
 PAUSE_S = 1.0
 """Pause after a failure, which may last."""
@@ -173,10 +171,6 @@ class ReplayAnswer:
         """Return the end of the answer."""
         return ReplayEnd(self.next_seq, self.source.oldest_seq(), self.status, self.source.later_epochs())
 
-    def broken_off(self) -> ReplayEnd:
-        """Return the end of an answer of which messages were sent before its source could no longer be read."""
-        return ReplayEnd(self.next_seq, self.next_seq, "too_old")
-
 
 def read_request(
     frame: bytes, run: str, history: History, earlier: EarlierMessages | None = None
@@ -222,7 +216,6 @@ class _Client:
     open: deque[tuple[bytes, ReplayAnswer | ReplayEnd]] = field(
         default_factory=deque[tuple[bytes, "ReplayAnswer | ReplayEnd"]]
     )
-    full: bool = False
 
 
 def open_router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -265,12 +258,8 @@ class ReplayServer:
     def _serve(self) -> None:
         try:
             while True:
-                if not self._clients:
-                    wait_ms = None
-                else:
-                    wait_ms = RETRY_MS if all(client.full for client in self._clients.values()) else PACE_MS
                 try:
-                    if self._router.poll(wait_ms):
+                    if self._router.poll(PACE_MS if self._clients else None):
                         self._receive(time.monotonic())
                     self._take_turns(time.monotonic())
                 except zmq.ContextTerminated:
@@ -317,10 +306,8 @@ class ReplayServer:
         for identity, client in list(self._clients.items()):
             try:
                 self._advance(identity, client)
-                client.full = False
                 client.moved_at = now
             except zmq.Again:
-                client.full = True
                 if now - client.moved_at > GIVE_UP_S:
                     logger.warning("a replay client took nothing for %.0f s; its answers are dropped", GIVE_UP_S)
                     del self._clients[identity]
@@ -336,6 +323,7 @@ class ReplayServer:
     def _advance(self, identity: bytes, client: _Client) -> None:
         """Send the next chunk of the client's first answer, or its end. Raises zmq.Again when its queue is full."""
         name, answer = client.open[0]
+        end, sent = answer, 0
         if isinstance(answer, ReplayAnswer):
             try:
                 if self._send_chunk(identity, name, answer):
@@ -343,12 +331,8 @@ class ReplayServer:
                 end, sent = answer.end(), answer.sent
             except EarlierUnavailableError as error:
                 _warn_unavailable(error)
-                if not answer.sent:
-                    client.open.popleft()
-                    return
-                end, sent = answer.broken_off(), answer.sent
-        else:
-            end, sent = answer, 0
+                client.open.popleft()  # without its end, what was sent counts as no answer
+                return
         self._send(identity, name, b"end", self._encode(end))
         client.open.popleft()
         self._observer.replay_requested(end.status, sent)

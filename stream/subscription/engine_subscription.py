@@ -24,8 +24,7 @@ from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
 from stream.messaging.gaps import Hole, Position, Sequences
 from stream.results import Received, Stats, decode, topic_of
 from stream.settings.values import CAMERA_ID
-from stream.subscription.generations import Admission, Generations
-from stream.subscription.subscription import AnyMessage, Subscription
+from stream.subscription.subscription import Admission, AnyMessage, Generations, Subscription
 from stream.zeromq_context import terminated
 
 logger = logging.getLogger(__name__)

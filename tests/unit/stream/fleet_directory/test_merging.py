@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import support.engines.wire_messages as wire
 from stream.fleet_directory.merging import CAMERAS_ENDED, Handover, Merging, Moved, Reached
 from stream.results import Event, Frame, Received, Status
-from stream.subscription.generations import CameraMessage
+from stream.subscription.subscription import CameraMessage
 
 
 def frame(generation: int | None, number: int = 0, run: str = "a") -> Frame:

@@ -32,7 +32,7 @@ from stream.results import (
     topic,
 )
 from stream.subscription.engine_subscription import Connection, EngineSubscription
-from stream.subscription.generations import CameraMessage
+from stream.subscription.subscription import CameraMessage
 from support.waiting import settle, until
 
 NORTH, SOUTH = "a" * 32, "b" * 32

@@ -193,11 +193,3 @@ def test_the_end_of_an_answer_names_later_epochs_of_which_messages_are_held() ->
         many.append(TOPIC, epoch, b"0")
     assert many.later_epochs(TOPIC, 3, most=5) == [4, 5, 6, 7, 8]
     assert many.later_epochs("results/v1/other/", 0, most=5) == []
-
-
-def test_an_answer_that_breaks_off_holds_for_what_was_sent() -> None:
-    answer = earlier_answer(Kept(9))
-    assert isinstance(answer, ReplayAnswer)
-    for seq, _ in answer.chunk(3):
-        answer.sent_message(seq)
-    assert answer.broken_off() == ReplayEnd(3, 3, "too_old")

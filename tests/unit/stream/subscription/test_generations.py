@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import support.engines.wire_messages as wire
 from stream.results import Frame, Status
-from stream.subscription import generations
-from stream.subscription.generations import Generations
+from stream.subscription import subscription as generations
+from stream.subscription.subscription import Generations
 
 
 def frame(generation: int | None, camera: str = "door") -> Frame:
