@@ -262,7 +262,7 @@ def needed(config: TrainingConfig) -> list[str]:
     ]
 
 
-def _watch_clips(config: TrainingConfig, workers: int, console: Console) -> ClipRun | None:
+def _watch_clips(config: TrainingConfig, workers: int, console: Console) -> ClipRun[Any] | None:
     """Return the run on the configuration's clips, None without any."""
     if config.data.verdicts.folder is not None:
         return watch_verdicts(config, workers, console)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,15 +18,17 @@ from stages.settings_file import error_text
 from stages.verdicts.verdict_file import NEW_ACTION
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import Progress
-from training.run.data_folder import KILLED
+from training.run.data_folder import watching
 from training.run.learning.training_run import TrainingError
 from training.run.learning.warm_start import from_keypoints_alone
 from training.run.record import learned_before
 from training.sequences import Source
 from training.settings.run_config import ModelConfig, TrainingConfig
 from training.sources.clip_tracks import ExampleTracks, VerdictTracks
+from training.sources.examples.example_clips import SOURCE as EXAMPLES
 from training.sources.examples.example_clips import ExampleClips, open_examples
 from training.sources.terms import DataFolderError
+from training.sources.verdicts.verdict_clips import SOURCE as VERDICTS
 from training.sources.verdicts.verdict_clips import VerdictClips, open_verdicts
 
 _OWN = frozenset({"dropout", "action_dropout", "part_dropout", "geometry"})
@@ -66,52 +65,44 @@ def model_of_start(settings: Mapping[str, Any], start: str | None) -> ModelConfi
         raise TrainingError(f"start: {start}: its network can't be trained: {found}; use another checkpoint") from None
 
 
-class LearnedClips(Protocol):
-    """The clips of a run."""
-
-    @property
-    def folder(self) -> Path:
-        """The folder that they are in."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """One text for the clips, what is seen in them, their labels and roles."""
-        ...
-
-    def summary(self) -> dict[str, Any]:
-        """Return what was learned from, for a checkpoint's metrics."""
-        ...
+Clips = TypeVar("Clips", ExampleClips, VerdictClips)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ClipRun(ABC):
+@dataclass(frozen=True, eq=False)
+class ClipRun(Generic[Clips]):
     """The clips, the checkpoint `start` that learns them, without regions, and the vocabulary of the result."""
 
-    name: ClassVar[str]
-    """The name of the clips' source, and of their section in the configuration."""
-
-    clips: LearnedClips
+    clips: Clips
     start: Checkpoint
     vocabulary: Vocabulary
+
+    @property
+    def name(self) -> str:
+        """The name of the clips' source, and of their section in the configuration."""
+        return EXAMPLES if isinstance(self.clips, ExampleClips) else VERDICTS
 
     @property
     def new(self) -> tuple[str, ...]:
         """The actions that the checkpoint did not know."""
         return self.vocabulary.actions[len(self.start.network.vocabulary.actions) :]
 
-    @abstractmethod
     def source(self, seed: int) -> Source:
         """Return the source of training sequences."""
+        if isinstance(self.clips, ExampleClips):
+            return ExampleTracks(self.clips.videos, self.vocabulary, seed)
+        return VerdictTracks(self.clips.clips, self.vocabulary, seed)
 
     def priors(self) -> PriorTable:
         """Return the language table. It depends on parts and their states alone, which stay those of the checkpoint."""
         network = self.start.network
-        rows = network.language_priors.table.cpu() if network.config.language else None
-        if rows is None:
+        if not network.config.language:
             raise TrainingError("start: the checkpoint has no language table; use one that has, such as edge")
-        model, metrics = self.start.language_model, self.start.language_model_sha256
-        return PriorTable(rows, model, metrics)
+        rows = network.language_priors.table.cpu()
+        return PriorTable(rows, self.start.language_model, self.start.language_model_sha256)
+
+
+ExampleRun = ClipRun[ExampleClips]
+VerdictRun = ClipRun[VerdictClips]
 
 
 def open_start(config: TrainingConfig) -> Checkpoint:
@@ -129,25 +120,13 @@ def open_start(config: TrainingConfig) -> Checkpoint:
     return from_keypoints_alone(start)
 
 
-@contextmanager
-def watching(folder: str) -> Generator[None]:
-    """Turn the errors of watching a folder of clips that are not about their content into TrainingError."""
-    try:
-        yield
-    except BrokenProcessPool:
-        raise TrainingError(f"{folder}: {KILLED}") from None
-    except OSError as error:
-        name = error.filename or folder
-        raise TrainingError(f"{name}: can't be read or written: {error.strerror or error}") from None
-
-
 def grown(vocabulary: Vocabulary, actions: Sequence[str]) -> Vocabulary:
     """Return the vocabulary with those of the actions that it lacks, after its own."""
     new = [action for action in actions if action not in vocabulary.actions]
     return dataclasses.replace(vocabulary, actions=(*vocabulary.actions, *new))
 
 
-def for_clips(config: TrainingConfig, run: ClipRun) -> TrainingConfig:
+def for_clips(config: TrainingConfig, run: ClipRun[Any]) -> TrainingConfig:
     """Return the configuration with the starting network's sizes and onsets, and the odds of new actions at the end.
 
     Raises TrainingError for a network that this version cannot train.
@@ -167,18 +146,6 @@ def for_clips(config: TrainingConfig, run: ClipRun) -> TrainingConfig:
             "actions": config.actions.model_copy(update={"prevalence": odds, "onset": onset}),
         }
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ExampleRun(ClipRun):
-    """A run that learns examples."""
-
-    name: ClassVar[str] = "examples"
-    clips: ExampleClips
-
-    def source(self, seed: int) -> Source:
-        """Return the source of training sequences."""
-        return ExampleTracks(self.clips.videos, self.vocabulary, seed)
 
 
 def open_example_run(
@@ -203,18 +170,6 @@ def example_run(clips: ExampleClips, start: Checkpoint) -> ExampleRun:
     """Return the run that teaches a checkpoint these clips."""
     alone = from_keypoints_alone(start)
     return ExampleRun(clips, alone, grown(alone.network.vocabulary, clips.actions))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class VerdictRun(ClipRun):
-    """A run that learns verdicts."""
-
-    name: ClassVar[str] = "verdicts"
-    clips: VerdictClips
-
-    def source(self, seed: int) -> Source:
-        """Return the source of training sequences."""
-        return VerdictTracks(self.clips.clips, self.vocabulary, seed)
 
 
 def open_verdict_run(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Generator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 from stages.packaged_checkpoints import vocabulary_of
@@ -16,10 +18,20 @@ from training.annotated_videos.watching import WatchSettings
 from training.run.learning.training_run import TrainingError, network_sizes
 from training.settings.run_config import TrainingConfig
 
-KILLED = (
-    "a worker process was killed, perhaps because memory ran out; finished videos are kept: run the command again with "
-    "fewer --workers"
-)
+
+@contextmanager
+def watching(folder: str) -> Generator[None]:
+    """Turn the errors of watching a folder's videos that are not about their content into TrainingError."""
+    try:
+        yield
+    except BrokenProcessPool:
+        raise TrainingError(
+            f"{folder}: a worker process was killed, perhaps because memory ran out; finished videos are kept: run the "
+            "command again with fewer --workers"
+        ) from None
+    except OSError as error:
+        name = error.filename or folder
+        raise TrainingError(f"{name}: can't be read or written: {error.strerror or error}") from None
 
 
 def watch_settings(config: TrainingConfig) -> WatchSettings:
@@ -52,7 +64,7 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
     data = config.data
     assert data.folder is not None
     own = data.vocabulary == "folder" or (data.vocabulary == "auto" and data.only_folder)
-    try:
+    with watching(data.folder):
         videos = open_folder(
             Path(data.folder),
             watch_settings(config),
@@ -61,10 +73,6 @@ def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress 
             workers=workers,
             progress=progress,
         )
-    except BrokenProcessPool:
-        raise TrainingError(f"{data.folder}: {KILLED}") from None
-    except OSError as error:
-        raise TrainingError(f"{error.filename or data.folder}: can't be written: {error.strerror or error}") from None
     if videos.unknown.actions and not any((clip.labels.action >= 0).any() for clip in videos.clips["train"]):
         names = ", ".join(sorted(videos.unknown.actions))
         raise TrainingError(

@@ -25,7 +25,7 @@ from stages.third_party import weights
 from stages.weight_terms import LEARNED_FROM, WeightTerms, weight_terms
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.region_sources import detector_source, feature_source
-from training.run.clip_run import ClipRun, LearnedClips
+from training.run.clip_run import ClipRun
 from training.run.data_folder import learned_vocabulary
 from training.run.learning.batches import generates
 from training.run.learning.run_state import read_state, write_state
@@ -43,9 +43,10 @@ from training.run.validation.held_out import HeldOut, Selection
 from training.run.validation.scores import apply_prevalence, check_actions
 from training.sequences import Source
 from training.settings.run_config import TrainingConfig
+from training.sources.examples.example_clips import ExampleClips
 from training.sources.recorded import RecordedMotion
 from training.sources.terms import DataFolderError
-from training.sources.verdicts.verdict_clips import LEARNED_UNITS, SOURCE
+from training.sources.verdicts.verdict_clips import LEARNED_UNITS, SOURCE, VerdictClips
 
 RECENT = 50
 """Steps over which reported losses are averaged."""
@@ -91,7 +92,7 @@ def train(
     priors: PriorTable | None = None,
     videos: Folder | None = None,
     recorded: RecordedMotion | None = None,
-    clips: ClipRun | None = None,
+    clips: ClipRun[Any] | None = None,
     command: str = "",
     report: Report | None = None,
     stop: Callable[[], bool] = lambda: False,
@@ -188,7 +189,7 @@ def check_output(out: Path) -> None:
         raise TrainingError(f"{out}: is in the folder of the packaged checkpoints; write to another one, such as runs/")
 
 
-def _fingerprint(*learned: Folder | RecordedMotion | LearnedClips | None) -> str | None:
+def _fingerprint(*learned: Folder | RecordedMotion | ExampleClips | VerdictClips | None) -> str | None:
     """Return one text for what is learned from besides generated motion, None for nothing."""
     return " ".join(data.fingerprint for data in learned if data is not None) or None
 

@@ -43,7 +43,7 @@ from training.run.validation.scores import (
 )
 from training.sequences import Tensors, last_answers, to_tensors, unseen_regions
 from training.settings.run_config import TrainingConfig
-from training.sources.examples.example_clips import action_of
+from training.sources.examples.example_clips import ExampleClips, action_of
 from training.sources.recorded import RecordedMotion
 from training.synthetic.sequences.generator import Batch, Generator
 
@@ -72,7 +72,7 @@ class HeldOut:
         videos: Folder | None,
         recorded: RecordedMotion | None = None,
         vocabulary: Vocabulary | None = None,
-        clips: ClipRun | None = None,
+        clips: ClipRun[Any] | None = None,
     ) -> None:
         """Raises TrainingError if no recorded person is held out and nothing else can select the weights."""
         self._config, self._motions, self._videos, self._recorded = config, motions, videos, recorded
@@ -370,12 +370,10 @@ def answer_shares(answers: NDArray[np.int64], names: Sequence[str]) -> Mapping[s
     return {name: float(share) for name, share in zip(names, counts, strict=True) if share}
 
 
-def clip_figures(run: ClipRun, known: KnownActions, network: ActionNetwork, window: int) -> dict[str, Any]:
+def clip_figures(run: ClipRun[Any], known: KnownActions, network: ActionNetwork, window: int) -> dict[str, Any]:
     """Return figures of held-out clips and of the actions that the start knew."""
-    if isinstance(run, VerdictRun):
-        return verdict_figures(run, known, network, window)
-    assert isinstance(run, ExampleRun)
-    return example_figures(run, known, network, window)
+    figures = example_figures if isinstance(run.clips, ExampleClips) else verdict_figures
+    return figures(run, known, network, window)
 
 
 def example_figures(run: ExampleRun, known: KnownActions, network: ActionNetwork, window: int) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from stages.verdicts.verdict_file import CLIP_ENDINGS, CLIPS, LAYOUT, Verdict, is_verdicts_folder, read_all
 from training.annotated_videos.sightings import Sightings
+from training.benchmark.box_overlap import iou
 from training.kinetics_tps.video_roles import Role
 from training.sources.formats.body import FormatError
 from training.sources.formats.videos import video_facts
@@ -36,7 +37,6 @@ from training.sources.terms import DataFolderError
 
 if TYPE_CHECKING:
     from training.annotated_videos.feature_cache import Progress
-    from training.annotated_videos.sightings import Sightings
     from training.sources.watched_videos import WatchedVideo
 
 SOURCE = "verdicts"
@@ -109,7 +109,7 @@ def matching_track(seen: Sightings, verdict: Verdict, size: tuple[int, int], fps
         near, found = _at(seen.time_us[rows], boxes[:, 0], 0.5e6 / fps)
         if not found.any() or found.sum() < LEAST_SHARE * len(boxes):
             continue
-        overlap = _iou(seen.box[rows][near[found]].astype(np.float64), boxes[found, 1:] * scale)
+        overlap = iou(seen.box[rows][near[found]], boxes[found, 1:] * scale).diagonal()
         if overlap.mean() >= LEAST_IOU and (best is None or overlap.sum() > best.overlap):
             best = _Match(float(overlap.sum()), int(seen.track[rows.start]))
     return None if best is None else best.track
@@ -122,14 +122,6 @@ def _at(times_us: NDArray[np.int64], wanted_us: Boxes, tolerance_us: float) -> t
     after = after.clip(max=len(times_us) - 1)
     near = np.where(np.abs(times_us[after] - wanted_us) < np.abs(times_us[before] - wanted_us), after, before)
     return near, np.abs(times_us[near] - wanted_us) <= tolerance_us
-
-
-def _iou(first: Boxes, second: Boxes) -> Boxes:
-    """Return the IoU [n] of each two boxes [n, 4]."""
-    sides = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
-    shared = sides.clip(0).prod(-1)
-    areas = (first[:, 2:] - first[:, :2]).prod(-1) + (second[:, 2:] - second[:, :2]).prod(-1)
-    return shared / np.maximum(areas - shared, 1e-6)
 
 
 logger = logging.getLogger(__name__)
