@@ -34,7 +34,7 @@ def reporting() -> Generator[None]:
     """Log progress to the terminal, and end with a message and exit code for errors that a user can act on."""
     from stages.detection.detections import DetectorError
     from stages.third_party.weights import WeightsError
-    from training.picture_training.optimisation import PictureTrainingError
+    from training.picture_training.pictures import PictureTrainingError
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:

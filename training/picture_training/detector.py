@@ -25,11 +25,12 @@ from training.kinetics_tps import AnnotatedFrame, Box, Dataset, Lists, Video
 from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.video_roles import divided
 from training.picture_training.command_line import HELD_OUT_FRAMES
-from training.picture_training.optimisation import PictureTraining, optimise
 from training.picture_training.pictures import (
     LabelledPicture,
+    PictureTraining,
     centre_view,
     endless_examples,
+    optimise,
     random_view,
     scaled_boxes,
     scaled_frames,

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stages.detection.region_detector import PERSON
@@ -30,12 +29,13 @@ from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.seen_labels import OUTSIDE
 from training.kinetics_tps.video_roles import divided
 from training.picture_training.command_line import HELD_OUT_FRAMES
-from training.picture_training.optimisation import PictureTraining, optimise
 from training.picture_training.pictures import (
     LabelledPicture,
-    cropped,
+    PictureTraining,
+    centre_view,
     endless_examples,
-    mirrored,
+    optimise,
+    random_view,
     scaled_boxes,
     scaled_frames,
     shuffled,
@@ -73,7 +73,7 @@ class BoxReader(nn.Module):
             {name: nn.Linear(extractor.length, n) for name, n in zip(TASKS, (len(KINDS), verbs, actions), strict=True)}
         )
 
-    def forward(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+    def forward(self, examples: Sequence[LabelledPicture]) -> dict[str, Tensor]:
         """Return logits float32 [boxes of all examples, classes] by task; all pictures have one shape."""
         device = self.extractor.fc6.weight.device
         pictures = torch.from_numpy(np.stack([one.picture for one in examples])).to(device)
@@ -121,11 +121,12 @@ def train_extractor(
     return reader, taken
 
 
-def losses(logits: dict[str, Tensor], examples: Sequence[Example]) -> dict[str, Tensor]:
+def losses(logits: dict[str, Tensor], examples: Sequence[LabelledPicture]) -> dict[str, Tensor]:
     """Return each task's cross-entropy over the boxes with a known answer; 0 without any."""
     found: dict[str, Tensor] = {}
-    for name in TASKS:
-        truth = torch.from_numpy(np.concatenate([getattr(one, name) for one in examples])).to(logits[name].device)
+    labels = np.concatenate([one.labels for one in examples])
+    for task, name in enumerate(TASKS):
+        truth = torch.from_numpy(labels[:, task]).to(logits[name].device)
         summed = F.cross_entropy(logits[name], truth, ignore_index=UNKNOWN, reduction="sum")
         found[name] = summed / (truth != UNKNOWN).sum().clamp(min=1)
     return found
@@ -154,9 +155,9 @@ def evaluate_extractor(
             view = centre_view(example, settings.crop)
             if not len(view.boxes):
                 continue
-            kinds.append(view.kind)
+            kinds.append(view.labels[:, 0])
             for name, logits in reader([view]).items():
-                true[name].append(getattr(view, name))
+                true[name].append(view.labels[:, TASKS.index(name)])
                 right[name].append(logits.argmax(-1).cpu().numpy() == true[name][-1])
     figures: dict[str, Any] = {"boxes": sum(map(len, kinds))}
     for name in TASKS:
@@ -180,17 +181,17 @@ def _batches(
     actions: Sequence[str],
     short_side: int,
     settings: ExtractorTraining,
-) -> Iterator[list[Example]]:
+) -> Iterator[list[LabelledPicture]]:
     """Yield batches of views that have boxes in them."""
     random = np.random.default_rng(settings.seed)
-    views: list[Example] = []
+    views: list[LabelledPicture] = []
 
-    def read(video: Video, indices: list[int]) -> Iterator[Example]:
+    def read(video: Video, indices: list[int]) -> Iterator[LabelledPicture]:
         return read_examples(root, video, indices, verbs, actions, short_side)
 
     examples = endless_examples(videos, settings.frames_per_video, random, read, (VideoReadError, TruthError))
     for (example,) in shuffled(examples, settings.shuffle_buffer - 1, 1, random):
-        view = random_view(example, settings.crop, settings.jitter, random)
+        view = random_view(example, settings.crop, _MIRRORED, random, settings.jitter)
         if len(view.boxes):
             views.append(view)
         if len(views) == settings.batch:
@@ -219,27 +220,14 @@ _SAME_PERSON_IOU = 0.8
 _MIRRORED = swapped_sides(KINDS)
 
 
-class Example(NamedTuple):
-    """A picture uint8 `[H, W, 3]` RGB and n boxes float32 `[n, 4]` in its pixels.
-
-    int64 `[n]` each: `kind`, an index of `KINDS`; `verb` of the part and `action` of its person, indices of the lists
-    given to `read_examples`, or `UNKNOWN`.
-    """
-
-    picture: NDArray[np.uint8]
-    boxes: NDArray[np.float32]
-    kind: NDArray[np.int64]
-    verb: NDArray[np.int64]
-    action: NDArray[np.int64]
-
-
 def read_examples(
     root: Path, video: Video, indices: Sequence[int], verbs: Sequence[str], actions: Sequence[str], short_side: int
-) -> Iterator[Example]:
+) -> Iterator[LabelledPicture]:
     """Yield the annotated frames with these indices, in order, their shorter side scaled to `short_side`.
 
-    Raises `training.video.frames.VideoReadError`, and `training.synthetic.videos.truth.TruthError` for an invalid truth
-    file.
+    The labels `[n, 3]` of a box are an index of `KINDS`, and of the verb of the part and the action of its person in
+    the given lists, or `UNKNOWN`. Raises `training.video.frames.VideoReadError`, and
+    `training.synthetic.videos.truth.TruthError` for an invalid truth file.
     """
     _, known = read_known(root, video)
     for lease, frame, scale in scaled_frames(video, indices, short_side):
@@ -253,35 +241,8 @@ def read_examples(
                     continue
                 verb = UNKNOWN if part.verb == OUTSIDE else _place(part.verb, verbs)
                 rows.append((part.box, KINDS.index(name), verb, does))
-        numbers = np.array([row[1:] for row in rows], np.int64).reshape(-1, 3).T
-        yield Example(lease.picture, scaled_boxes([row[0] for row in rows], scale), *numbers)
-
-
-def random_view(example: Example, side: int, jitter: float, random: np.random.Generator) -> Example:
-    """Return a random square, mirrored half of the time.
-
-    Each box's edges are moved by up to `jitter` of its sides, to resemble detected boxes.
-    """
-    height, width = example.picture.shape[:2]
-    view = _cropped(example, int(random.integers(width - side + 1)), int(random.integers(height - side + 1)), side)
-    if random.random() < 0.5:
-        flipped = mirrored(LabelledPicture(view.picture, view.boxes, view.kind), _MIRRORED)
-        view = view._replace(picture=flipped.picture, boxes=flipped.boxes, kind=flipped.labels)
-    sides = np.tile(view.boxes[:, 2:] - view.boxes[:, :2], 2)
-    moved = view.boxes + sides * random.uniform(-jitter, jitter, view.boxes.shape).astype(np.float32)
-    return view._replace(boxes=moved.clip(0, side))
-
-
-def centre_view(example: Example, side: int) -> Example:
-    """Return the square in the middle."""
-    height, width = example.picture.shape[:2]
-    return _cropped(example, (width - side) // 2, (height - side) // 2, side)
-
-
-def _cropped(example: Example, left: int, top: int, side: int) -> Example:
-    kept = cropped(LabelledPicture(example.picture, example.boxes, np.arange(len(example.boxes))), left, top, side)
-    rows = kept.labels
-    return Example(kept.picture, kept.boxes, example.kind[rows], example.verb[rows], example.action[rows])
+        labels = np.array([row[1:] for row in rows], np.int64).reshape(-1, len(TASKS))
+        yield LabelledPicture(lease.picture, scaled_boxes([row[0] for row in rows], scale), labels)
 
 
 def _actions(frame: AnnotatedFrame, known: Sequence[KnownPerson]) -> list[str | None]:

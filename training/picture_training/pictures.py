@@ -1,4 +1,4 @@
-"""Annotated frames of videos as pictures with labelled boxes, random squares of them, and endless examples.
+"""Training on annotated frames of videos: pictures with labelled boxes, random squares of them, and the loop.
 
 Every reading decodes the video again, because the frames of a data set do not fit into memory. They are decoded, turned
 and scaled by the code that feeds a model (`training.video`).
@@ -7,16 +7,95 @@ and scaled by the code that feeds a model (`training.video`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from ring_buffers.frames import Lease, SlotFormat
 from training.kinetics_tps import AnnotatedFrame, Video
-from training.picture_training.optimisation import PictureTrainingError
 from training.video.frames import read_frames
+
+logger = logging.getLogger(__name__)
+_WARM_UP = 0.05
+"""Share of a run in which the learning rate rises."""
+_LOGGED_EVERY = 20
+"""Steps between logged losses."""
+
+Batch = TypeVar("Batch")
+Example = TypeVar("Example")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureTraining:
+    """Settings of a run on random squares of pictures."""
+
+    steps: int = 1000
+    batch: int = 8
+    learning_rate: float = 1e-3
+    """The peak: it rises over the first twentieth of the run and falls to 0 along a cosine."""
+    weight_decay: float = 1e-4
+    clip_norm: float = 10.0
+    """Maximum norm of all gradients together."""
+    crop: int = 224
+    """Side of the square."""
+    frames_per_video: int = 4
+    """Frames taken from a video at a time, each time it is decoded."""
+    shuffle_buffer: int = 128
+    """Pictures kept in memory to draw from, so that a batch mixes videos."""
+    seed: int = 0
+
+
+class PictureTrainingError(RuntimeError):
+    """Training cannot continue; the message says what to change."""
+
+
+def optimise(
+    optimiser: torch.optim.Optimizer,
+    batches: Iterator[Batch],
+    losses: Callable[[Batch], Mapping[str, Tensor]],
+    settings: PictureTraining,
+    minutes: float | None = None,
+) -> int:
+    """Train for `settings.steps` steps or `minutes`, whichever ends first, and return the steps taken.
+
+    `losses` gives the terms of a batch's loss by name; their sum is minimised. Raises `PictureTrainingError` if it is
+    not finite.
+    """
+    weights: list[nn.Parameter] = [weight for group in optimiser.param_groups for weight in group["params"]]
+    began, seconds = time.monotonic(), math.inf if minutes is None else max(minutes * 60, 1e-9)
+    for step in range(settings.steps):
+        done = max(step / settings.steps, (time.monotonic() - began) / seconds)
+        if done >= 1:
+            return step
+        for group in optimiser.param_groups:
+            group["lr"] = settings.learning_rate * min(done / _WARM_UP, 0.5 * (1 + math.cos(math.pi * done)))
+        terms = losses(next(batches))
+        total = total_loss(terms)
+        if not torch.isfinite(total):
+            raise PictureTrainingError(
+                f"the loss is {total.item()} at step {step}: train with a lower learning rate than "
+                f"{settings.learning_rate}"
+            )
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(weights, settings.clip_norm)
+        optimiser.step()
+        if step % _LOGGED_EVERY == 0:
+            shown = ", ".join(f"{name} {float(value.detach().sum()):.3f}" for name, value in sorted(terms.items()))
+            logger.info("step %d of %d: %s", step, settings.steps, shown)
+    return settings.steps
+
+
+def total_loss(terms: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of the terms of a loss, a scalar."""
+    return torch.stack([value.sum() for value in terms.values()]).sum()
 
 
 def scaled_frames(
@@ -53,7 +132,10 @@ MIN_SIDE = 2.0
 
 
 class LabelledPicture(NamedTuple):
-    """A picture uint8 `[H, W, 3]` RGB, boxes float32 `[n, 4]` (x1, y1, x2, y2 in its pixels), labels int64 `[n]`."""
+    """A picture uint8 `[H, W, 3]` RGB, boxes float32 `[n, 4]` (x1, y1, x2, y2 in its pixels), and their labels.
+
+    Labels are int64 `[n]`, or `[n, tasks]`, of which the first is the class of the box.
+    """
 
     picture: NDArray[np.uint8]
     boxes: NDArray[np.float32]
@@ -61,13 +143,27 @@ class LabelledPicture(NamedTuple):
 
 
 def random_view(
-    labelled: LabelledPicture, side: int, sides_swapped: NDArray[np.int64], random: np.random.Generator
+    labelled: LabelledPicture,
+    side: int,
+    sides_swapped: NDArray[np.int64],
+    random: np.random.Generator,
+    jitter: float = 0.0,
 ) -> LabelledPicture:
-    """Return a random square, mirrored half of the time. `sides_swapped`: each class when mirrored."""
+    """Return a random square, mirrored half of the time.
+
+    `sides_swapped`: each class when mirrored. Each box's edges are moved by up to `jitter` of its sides, to resemble
+    detected boxes.
+    """
     height, width = labelled.picture.shape[:2]
     left, top = int(random.integers(width - side + 1)), int(random.integers(height - side + 1))
     view = cropped(labelled, left, top, side)
-    return mirrored(view, sides_swapped) if random.random() < 0.5 else view
+    if random.random() < 0.5:
+        view = mirrored(view, sides_swapped)
+    if not jitter:
+        return view
+    sides = np.tile(view.boxes[:, 2:] - view.boxes[:, :2], 2)
+    moved = view.boxes + sides * random.uniform(-jitter, jitter, view.boxes.shape).astype(np.float32)
+    return view._replace(boxes=moved.clip(0, side))
 
 
 def centre_view(labelled: LabelledPicture, side: int) -> LabelledPicture:
@@ -92,12 +188,10 @@ def mirrored(labelled: LabelledPicture, sides_swapped: NDArray[np.int64]) -> Lab
     width = labelled.picture.shape[1]
     boxes = labelled.boxes.copy()
     boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
-    return LabelledPicture(labelled.picture[:, ::-1], boxes, sides_swapped[labelled.labels])
-
-
-logger = logging.getLogger(__name__)
-
-Example = TypeVar("Example")
+    labels = labelled.labels.copy()
+    classes = labels if labels.ndim == 1 else labels[:, 0]
+    classes[:] = sides_swapped[classes]
+    return LabelledPicture(labelled.picture[:, ::-1], boxes, labels)
 
 
 def endless_examples(

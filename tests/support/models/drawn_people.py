@@ -31,8 +31,7 @@ from stages.region_features.step_features import object_regions_of
 from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.vocabulary import PARTS, packaged
 from training.picture_training.detector import losses
-from training.picture_training.optimisation import total_loss
-from training.picture_training.pictures import LabelledPicture
+from training.picture_training.pictures import LabelledPicture, total_loss
 
 CLASSES = ("ball", "person", *PARTS)
 """Not in the order that anything might assume."""

@@ -18,8 +18,7 @@ from support.training.kinetics_tps_examples import FACTS, LISTS, person, put_dat
 from training.kinetics_tps import AnnotatedFrame, AnnotatedObject, Lists, Video, video_file
 from training.kinetics_tps.names import swapped_sides
 from training.picture_training.detector import DetectorTraining, classes_of, read_pictures, run_training, train_detector
-from training.picture_training.optimisation import PictureTrainingError
-from training.picture_training.pictures import LabelledPicture, centre_view, cropped, mirrored
+from training.picture_training.pictures import LabelledPicture, PictureTrainingError, centre_view, cropped, mirrored
 
 CPU = torch.device("cpu")
 CLASSES = ("person", *PARTS, "ball")

@@ -14,18 +14,17 @@ from stages.region_features.vgg_features import VggConfig, VggFeatures
 from stages.region_features.vgg_weights import load_features
 from support.training.kinetics_tps_examples import FACTS, person, put_dataset
 from training.kinetics_tps import AnnotatedFrame, Video, video_file
+from training.kinetics_tps.names import swapped_sides
 from training.picture_training.extractor import (
     KINDS,
     UNKNOWN,
-    Example,
     ExtractorTraining,
-    centre_view,
     folded,
-    random_view,
     read_examples,
     run_training,
     with_batch_norm,
 )
+from training.picture_training.pictures import LabelledPicture, centre_view, random_view
 from training.synthetic.videos.truth import Keypoint, TrueFrame, TruePerson, Truth, truth_file, write_truth
 
 VERBS, ACTIONS = ("hold", "none"), ("lunge", "wave")
@@ -40,7 +39,7 @@ def example(root: Path, name: str = "a1") -> Video:
     return Video(name, "lunge", video_file(root, "train", "lunge", name), FACTS, frames)
 
 
-def read(root: Path, video: Video) -> list[Example]:
+def read(root: Path, video: Video) -> list[LabelledPicture]:
     return list(read_examples(root, video, [1, 4], VERBS, ACTIONS, 128))
 
 
@@ -48,8 +47,8 @@ def test_each_box_has_its_part_state_and_action(tmp_path: Path) -> None:
     video = example(tmp_path)
     put_dataset(tmp_path, [video])
     first, second = read(tmp_path, video)
-    assert [KINDS[kind] for kind in first.kind] == ["person", "head", "left_hand", "right_hand"]
-    assert first.verb.tolist() == [UNKNOWN, 1, 0, UNKNOWN] and first.action.tolist() == [0] * 4
+    assert [KINDS[kind] for kind in first.labels[:, 0]] == ["person", "head", "left_hand", "right_hand"]
+    assert first.labels[:, 1].tolist() == [UNKNOWN, 1, 0, UNKNOWN] and first.labels[:, 2].tolist() == [0] * 4
     assert first.boxes[0].tolist() == [20, 10, 80, 120]
     assert (first.picture != second.picture).any()
 
@@ -67,19 +66,19 @@ def test_actions_come_from_the_truth_file_if_there_is_one(tmp_path: Path) -> Non
     frames[0], frames[3] = TrueFrame((true("lunge", 60.0), true("wave", 10.4, 2))), TrueFrame((true(None, 10.0),))
     write_truth(truth_file(tmp_path, video.name), Truth(tuple(frames)))
     first, second = read(tmp_path, video)
-    assert first.action.tolist() == [1] * 4 and second.action.tolist() == [UNKNOWN] * 4
+    assert first.labels[:, 2].tolist() == [1] * 4 and second.labels[:, 2].tolist() == [UNKNOWN] * 4
 
 
 def test_a_boxs_labels_follow_it_into_a_view() -> None:
     boxes = np.array([[0, 0, 10, 10], [20, 20, 30, 30], [44, 44, 60, 60]], np.float32)
     kinds = np.array([KINDS.index(name) for name in ("head", "left_hand", "right_foot")])
-    whole = Example(np.zeros((64, 64, 3), np.uint8), boxes, kinds, np.array([0, 1, 2]), np.array([3, 4, 5]))
+    whole = LabelledPicture(np.zeros((64, 64, 3), np.uint8), boxes, np.stack([kinds, [0, 1, 2], [3, 4, 5]], -1))
     middle = centre_view(whole, 32)
-    assert [KINDS[kind] for kind in middle.kind] == ["left_hand"]
-    assert middle.boxes.tolist() == [[4, 4, 14, 14]] and (middle.verb, middle.action) == ([1], [4])
+    assert middle.boxes.tolist() == [[4, 4, 14, 14]]
+    assert middle.labels.tolist() == [[KINDS.index("left_hand"), 1, 4]]
     random = np.random.default_rng(0)
-    views = [random_view(whole, 48, 0.1, random) for _ in range(100)]
-    hands = {KINDS[kind] for view in views for kind, verb in zip(view.kind, view.verb, strict=True) if verb == 1}
+    views = [random_view(whole, 48, swapped_sides(KINDS), random, 0.1) for _ in range(100)]
+    hands = {KINDS[kind] for view in views for kind, verb, _ in view.labels if verb == 1}
     assert hands == {"left_hand", "right_hand"}
     assert all((view.boxes >= 0).all() and (view.boxes <= 48).all() for view in views)
 
