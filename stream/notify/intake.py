@@ -17,7 +17,7 @@ import msgspec
 from stream.messaging.gaps import Position
 from stream.notify.clock import Now
 from stream.notify.engine_state import AlertStates, Change, EngineView
-from stream.notify.ledger import AlertRow, Delivery, Ledger
+from stream.notify.ledger import Delivery, Ledger
 from stream.notify.notice import PLAIN, Held, Notice, decode, encode
 from stream.notify.notify_config import MqttConfig, NotifyConfig
 from stream.results import Alert, ClipReady, Event, Message, Stats, Status, kind_of, topic_of
@@ -30,12 +30,9 @@ FLOOD_US = MINUTE_US
 PRUNE_US = 10 * MINUTE_US
 POSITIONS_US = MINUTE_US
 """Interval of writing positions while no alert arrives. What was read since then is read again after a kill."""
-RECENT = 20
-"""Closed alerts of each camera that are listed."""
 BEGINNINGS = ("began", "closed")
 MOST_RULES = 50
 """Rules that a summary names; the rest are counted as `other`."""
-_DAY_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class Intake:
         self.states = AlertStates(config, ledger, now)
         self.view = EngineView()
         self._config = config
-        self._ledger = ledger
+        self.ledger = ledger
         zone, targets = config.time_zone, config.targets.items()
         self._hours = {name: Hours(one.quiet_hours, zone) for name, one in targets if one.quiet_hours is not None}
         self._heard_us = now.steady_us
@@ -89,7 +86,7 @@ class Intake:
     def take(self, burst: Sequence[Received], now: Now) -> Outcome:
         """Take messages. If the ledger cannot be written, offer the same burst again."""
         outcome, read = Outcome(), self._read.copy()
-        with self._ledger.transaction():
+        with self.ledger.transaction():
             changes: list[Change] = []
             for one in burst:
                 name, run, epoch = topic_of(one.message), one.message.run, one.message.epoch
@@ -99,8 +96,8 @@ class Intake:
             due = now.steady_us - self._written_us >= POSITIONS_US
             written = self._plan(changes, self._planned_plain(plain), outcome, now) or due
             if written:
-                self._ledger.set_meta("run", self.states.run)
-                self._ledger.reached(one for one in read.values() if one.topic.startswith(("alerts/", "stats/")))
+                self.ledger.set_meta("run", self.states.run)
+                self.ledger.reached(one for one in read.values() if one.topic.startswith(("alerts/", "stats/")))
         self._read, self._written_us = ({}, now.steady_us) if written else (read, self._written_us)
         self.messages.update(kind_of(one.message) for one in burst)
         self._heard_us = now.steady_us
@@ -114,7 +111,7 @@ class Intake:
         silent, lost = silent_us >= self._config.engine_silent, silent_us >= self._config.engine_lost
         report = (self._missed > 0 or self._more) and now.steady_us - self._reported_us >= MINUTE_US
         prune = now.steady_us - self._pruned_us >= PRUNE_US
-        with self._ledger.transaction():
+        with self.ledger.transaction():
             changes = self.states.due(now)
             planned = [one for name in self._config.targets for one in self._summaries(name, now)]
             if lost and not self._lost_engine:
@@ -126,23 +123,13 @@ class Intake:
                 planned += self._to_all(_lost_text(self._missed, more=self._more), now)
             self._plan(changes, planned, outcome, now)
             if prune:
-                self._ledger.prune(now.us, self._config.keep_days)
+                self.ledger.prune(now.us, self._config.keep_days)
         if report:
             self._missed, self._more, self._reported_us = 0, False, now.steady_us
         self._pruned_us = now.steady_us if prune else self._pruned_us
         outcome.shown |= silent and not self.silent
         self.silent, self._lost_engine = silent, lost
         return outcome
-
-    @property
-    def rules(self) -> dict[tuple[str, str], bool]:
-        """Whether each known (camera, rule) is armed."""
-        return self._ledger.rules()
-
-    @property
-    def open_alerts(self) -> list[AlertRow]:
-        """The open alerts."""
-        return self._ledger.open_alerts()
 
     def gap(self, lost: int, *, more: bool = False) -> None:
         """Count messages that replay could not provide; a notice reports them, and if there may be `more`."""
@@ -155,31 +142,27 @@ class Intake:
 
         Open alerts of disarmed rules are no longer shown.
         """
-        known = self.rules
+        known = self.ledger.rules()
         wanted = set(rules)
         if not wanted <= known.keys():
             return False
-        with self._ledger.transaction():
+        with self.ledger.transaction():
             for camera, rule in sorted(one for one in wanted if known[one] != armed):
-                self._ledger.arm_rule(camera, rule, armed=armed)
+                self.ledger.arm_rule(camera, rule, armed=armed)
                 if not armed:
                     self.states.hide(camera, rule)
         return True
 
     def set_rules(self, known: Iterable[tuple[str, str]]) -> bool:
         """Take the engine's list of rules. Return whether it differs. Rules with open alerts stay."""
-        wanted = set(known) | {(row.camera, row.rule) for row in self.open_alerts}
-        before = self.rules.keys()
+        wanted = set(known) | {(row.camera, row.rule) for row in self.ledger.open_alerts()}
+        before = self.ledger.rules().keys()
         if wanted == before:
             return False
-        with self._ledger.transaction():
+        with self.ledger.transaction():
             for key in wanted ^ before:
-                self._ledger.list_rule(*key, listed=key in wanted)
+                self.ledger.list_rule(*key, listed=key in wanted)
         return True
-
-    def recent(self, camera: str) -> list[AlertRow]:
-        """Return the latest closed alerts of a camera, the oldest first."""
-        return self._ledger.closed_alerts(camera, RECENT)
 
     def _message(self, one: Received, now: Now, outcome: Outcome) -> list[Change]:
         message = one.message
@@ -188,7 +171,7 @@ class Intake:
             self.view.new_run()
         if isinstance(message, Alert):
             outcome.shown = True
-            self._ledger.list_rule(message.camera, message.rule)
+            self.ledger.list_rule(message.camera, message.rule)
             return self.states.take(message, now, earlier=one.earlier)
         if not isinstance(message, Event | Status | Stats) or message.run != self.states.run:
             return []
@@ -203,17 +186,17 @@ class Intake:
         """Write the messages about changes, and those already planned. Return whether there is anything new."""
         for change in changes:
             self.closed[change.row.closed_by] += change.what in ("cleared", "closed")
-            armed = self._ledger.armed(change.row.camera, change.row.rule)
+            armed = self.ledger.armed(change.row.camera, change.row.rule)
             self.held["", "disarmed"] += change.what == "noted" and change.row.open and not armed
         about = (self._about(change, name, now) for change in changes for name in self._config.targets)
         for one in chain(about, planned):  # each after the one before is written, as limits count those
-            if one is not None and self._ledger.plan(one, now.us):
+            if one is not None and self.ledger.plan(one, now.us):
                 outcome.targets.add(one.target)
                 self.held[one.target, one.error] += one.state == "held"
         for name in outcome.targets:
-            excess = self._ledger.count(name, "pending") - self._config.targets[name].most_pending
-            for one in self._ledger.oldest_untried(name, max(0, excess)):
-                self._ledger.tried(one.seq, "held", now.us, "flood", now.us + FLOOD_US)
+            excess = self.ledger.count(name, "pending") - self._config.targets[name].most_pending
+            for one in self.ledger.oldest_untried(name, max(0, excess)):
+                self.ledger.tried(one.seq, "held", now.us, "flood", now.us + FLOOD_US)
                 self.held[name, "flood"] += 1
         outcome.shown |= bool(changes)
         return bool(changes or planned)
@@ -229,7 +212,7 @@ class Intake:
             return None
         key = f"{row.id}:{what}" + (f":{alert.run[:8]}-{alert.epoch}-{alert.seq}" if what == "updated" else "")
         if what not in BEGINNINGS:
-            before = self._ledger.of_alert(row.id, name)
+            before = self.ledger.of_alert(row.id, name)
             if any(one.kind in BEGINNINGS and one.state == "held" for one in before):
                 return None  # its beginning was held back
             ends = sum(one.kind == what == "cleared" for one in before)
@@ -245,36 +228,31 @@ class Intake:
         Only what was planned before now counts, so that nothing is held back for long if the clock was set back.
         """
         target = self._config.targets[planned.target]
-        quiet_until = 0 if planned.critical and target.critical else self._quiet_until(planned.target, now_us)
-        if quiet_until:
-            return "quiet_hours", quiet_until
+        if self._quiet(planned.target, now_us) and not (planned.critical and target.critical):
+            return "quiet_hours", now_us
         if target.group_within and planned.kind in BEGINNINGS:
             since_us = now_us - target.group_within + 1
-            began_us = self._ledger.group_began_us(planned.target, planned.lane, rule, since_us, now_us)
+            began_us = self.ledger.group_began_us(planned.target, planned.lane, rule, since_us, now_us)
             if began_us is not None:
                 return "group", began_us + target.group_within
         if target.most_per_minute is not None and planned.kind != "cleared":
-            sent, first_us = self._ledger.counted(planned.target, now_us - MINUTE_US + 1, now_us)
+            sent, first_us = self.ledger.counted(planned.target, now_us - MINUTE_US + 1, now_us)
             if sent >= target.most_per_minute:
                 return "cap", first_us + MINUTE_US
         return "", 0
 
-    def _quiet_until(self, target: str, now_us: int) -> int:
-        """Return when the quiet hours of a target end, 0 outside of them."""
+    def _quiet(self, target: str, now_us: int) -> bool:
+        """Return whether it is one of the quiet hours of a target."""
         hours = self._hours.get(target)
-        if hours is None or not hours.include(now_us):
-            return 0
-        minute = now_us // MINUTE_US
-        later = range(minute + 1, minute + _DAY_MINUTES + 1)
-        return next((m for m in later if not hours.include(m * MINUTE_US)), later[-1]) * MINUTE_US
+        return hours is not None and hours.include(now_us)
 
     def _summaries(self, name: str, now: Now) -> list[Delivery]:
         """Return the summary of what was held back and is due, outside of quiet hours."""
         longest_us = max(MINUTE_US, self._config.targets[name].group_within)
-        held = self._ledger.held_due(name, now.us, longest_us)
-        if not held or self._quiet_until(name, now.us):
+        held = self.ledger.held_due(name, now.us, longest_us)
+        if not held or self._quiet(name, now.us):
             return []
-        self._ledger.summed_up(one.seq for one in held)
+        self.ledger.summed_up(one.seq for one in held)
         key = f"summary-{held[0].seq}-{held[-1].seq}"
         return [_of_notify(Notice(id=key, state="summary", at_us=now.us, held=_summary(held)), name)]
 

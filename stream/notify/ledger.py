@@ -334,7 +334,7 @@ class Ledger:
         return self._deliveries(query, target, limit)
 
     def held_due(self, target: str, now_us: int, most_us: int) -> list[Delivery]:
-        """Return held messages that are to be summed up now; those of quiet hours as if these were over.
+        """Return held messages that are to be summed up now, if these are no quiet hours.
 
         `most_us`: longest wait of others. If a time is further ahead, the clock was set back.
         """

@@ -236,7 +236,7 @@ class Notifier:
                         return "unknown"
                     return "done" if await self.api.acknowledge(name) else "failed"
                 case ["set"] if text in ("ARM", "DISARM"):
-                    rules = list(self.intake.rules)
+                    rules = list(self.ledger.rules())
                 case [camera, "rule", rule, "set"] if text in ("ARM", "DISARM"):
                     rules = [(camera, rule)]
                 case _:
@@ -280,7 +280,7 @@ class Notifier:
         intake, now_us = self.intake, now().us
         pending = {name: self.ledger.count_since(name, "pending") for name in self.lanes}
         ages = {name: max(0.0, (now_us - (since_us or now_us)) / 1e6) for name, (_, since_us) in pending.items()}
-        opened = Counter((row.camera, row.rule) for row in intake.open_alerts)
+        opened = Counter((row.camera, row.rule) for row in self.ledger.open_alerts())
         commands: Counter[tuple[str, str]] = Counter()
         for session in self.sessions.values():
             commands.update(session.commands)
@@ -292,7 +292,7 @@ class Notifier:
             "notify_pending": [((name,), count) for name, (count, _) in pending.items()],
             "notify_oldest_pending_seconds": _labelled(ages),
             "notify_held_total": list(intake.held.items()),
-            "notify_open_alerts": [(key, opened.get(key, 0)) for key in intake.rules],
+            "notify_open_alerts": [(key, opened.get(key, 0)) for key in self.ledger.rules()],
             "notify_closed_total": _labelled(intake.closed),
             "notify_mqtt_connected": [((name,), one.connected) for name, one in self.sessions.items()],
             "notify_mqtt_connections_total": [((name,), one.connections) for name, one in self.sessions.items()],

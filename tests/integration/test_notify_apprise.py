@@ -108,7 +108,7 @@ async def test_an_alert_reaches_a_service_with_its_picture_and_a_repetition_is_m
         await until(lambda: notifier.ledger.count("phone", "sent") == 2)
         assert decode(notifier.ledger.find()[-1].body).links["clip"] == "https://cam.example/api/v1/clips/door-1"
         wanted = {("door", "fall"), ("yard", "fall"), ("yard", "fence")}
-        await until(lambda: bool(engine.statistics() or notifier.intake.rules.keys() == wanted))
+        await until(lambda: bool(engine.statistics() or notifier.intake.ledger.rules().keys() == wanted))
     await engine.stop()
 
 

@@ -337,7 +337,7 @@ async def test_an_alert_of_a_real_engine_is_shown_acknowledged_by_a_command_and_
         await until(lambda: sensor(client, rule="never") == "OFF")  # a rule without an alert is known, too
         await engine.stop()
         await until(lambda: sensor(client, rule="visitor") == "OFF")
-        assert notifier.intake.open_alerts == []
+        assert notifier.intake.ledger.open_alerts() == []
 
 
 @pytest.mark.soak

@@ -52,7 +52,7 @@ async def test_home_assistant_discovers_cameras_and_follows_alerts_over_restarts
 
             await home.call("switch/turn_off", "switch.door_fall_armed")
             await until(lambda: is_now("switch.door_fall_armed", "off"))
-            assert notifier.intake.rules["door", "fall"] is False
+            assert notifier.intake.ledger.rules()["door", "fall"] is False
             await home.call("switch/turn_on", "switch.door_fall_armed")
             await until(lambda: is_now("switch.door_fall_armed", "on"))
 

@@ -20,6 +20,8 @@ EXPIRE_AFTER_S = 180
 ONLINE, OFFLINE = b"online", b"offline"
 EVENT_TYPES = ("began", "updated", "acknowledged", "cleared", "late")
 PROJECT = "partstream"
+RECENT = 20
+"""Closed alerts of each camera that are listed."""
 
 
 def base_of(config: MqttConfig) -> str:
@@ -45,7 +47,7 @@ def desired(config: MqttConfig, intake: Intake, earlier: Collection[str], now: N
     """
     base, listed = base_of(config), intake.view.listed
     found = {availability(config): ONLINE}
-    on, known = intake.states.on(now), sorted(intake.rules.items())
+    on, known = intake.states.on(now), sorted(intake.ledger.rules().items())
     for name, camera in (intake.view.cameras if listed else _cameras(config, earlier)).items():
         if config.cameras is not None and name not in config.cameras:
             continue
@@ -85,8 +87,8 @@ def _cameras(config: MqttConfig, topics: Collection[str]) -> dict[str, CameraVie
 
 def _alerts(intake: Intake, camera: str, rules: Collection[str]) -> bytes:
     """Return the payload of a camera's alerts."""
-    opened = [_short(row) for row in intake.open_alerts if row.camera == camera and row.rule in rules]
-    recent = [_short(row) for row in intake.recent(camera) if row.rule in rules]
+    opened = [_short(row) for row in intake.ledger.open_alerts() if row.camera == camera and row.rule in rules]
+    recent = [_short(row) for row in intake.ledger.closed_alerts(camera, RECENT) if row.rule in rules]
     return encode({"open": opened, "recent": recent})
 
 

@@ -130,7 +130,7 @@ async def notifying(config: NotifyConfig) -> AsyncIterator[Notifier]:
 
 def open_alerts(notifier: Notifier) -> set[str]:
     """Return the alerts that are open for notify."""
-    return {row.id for row in notifier.intake.open_alerts}
+    return {row.id for row in notifier.intake.ledger.open_alerts()}
 
 
 def _now_us() -> int:

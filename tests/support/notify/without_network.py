@@ -37,7 +37,7 @@ class Notify:
     @property
     def opened(self) -> set[str]:
         """The open alerts."""
-        return {row.id for row in self.intake.open_alerts}
+        return {row.id for row in self.intake.ledger.open_alerts()}
 
     def open(self) -> None:
         self.ledger = Ledger(self.path, NOW_US)

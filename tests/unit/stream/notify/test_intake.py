@@ -117,7 +117,7 @@ def test_an_alert_is_announced_when_it_begins_is_acknowledged_and_ends_once_also
     messages += [alert("1", "cleared", seq=3), alert("2", seq=4)]
     notify.take(*messages)
     assert notify.states() == [("1", "began"), ("1", "acknowledged"), ("1", "cleared"), ("2", "began")]
-    assert notify.intake.rules == {("door", "fall"): True}
+    assert notify.intake.ledger.rules() == {("door", "fall"): True}
     notify.restart()
     notify.take(*messages, replayed=True)
     assert notify.states() == [] and notify.opened == {"2"}
@@ -306,7 +306,7 @@ def test_a_disarmed_rule_is_not_announced_and_arming_does_not_announce_what_bega
 def test_rules_of_the_engine_replace_those_known_except_with_open_alerts(notify: Notify) -> None:
     notify.take(alert("1"))
     assert notify.intake.set_rules([("door", "fence")])
-    assert notify.intake.rules.keys() == {("door", "fall"), ("door", "fence")}
+    assert notify.intake.ledger.rules().keys() == {("door", "fall"), ("door", "fence")}
     notify.take(alert("1", "cleared", seq=1))
     assert notify.intake.set_rules([("door", "fence")])
     assert not notify.intake.set_rules([("door", "fence")])
@@ -317,13 +317,13 @@ def test_a_disarmed_rule_stays_disarmed_while_the_engine_does_not_list_it(notify
     assert notify.intake.set_armed([("yard", "fall")], armed=False)
     notify.restart()
     assert notify.intake.set_rules([("door", "fall")])
-    assert notify.intake.rules == {("door", "fall"): True}, "its sensor is removed"
+    assert notify.intake.ledger.rules() == {("door", "fall"): True}, "its sensor is removed"
     notify.take(alert("0"))
     assert not notify.intake.set_rules([("door", "fall")])
     notify.take(alert("1", camera="yard"))
     assert notify.states() == [("0", "began")]
     assert notify.intake.set_rules([("door", "fall"), ("yard", "fall")]) is False, "the alert has shown it again"
-    assert notify.intake.rules == {("door", "fall"): True, ("yard", "fall"): False}
+    assert notify.intake.ledger.rules() == {("door", "fall"): True, ("yard", "fall"): False}
 
 
 # -- shaping ----------------------------------------------------------------------------------------------------
