@@ -6,10 +6,11 @@ are known, which identify its result. Without viewers nothing is kept, and a uni
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from stream.sources.byte_stream import ByteStream, MalformedError
 from stream.sources.decoding.clock import Stamp
@@ -31,6 +32,12 @@ KEYFRAME_INTERVAL_S = 1.0
 """Minimum time between requests for a keyframe. Keyframes are large, and viewers with losses must not cause many."""
 
 
+MAX_UNITS = 30
+"""About a second; older units are not live any more."""
+MAX_BYTES = 4 << 20
+"""A second at 32 Mbit/s."""
+
+
 @dataclass(frozen=True, slots=True)
 class LiveUnit:
     """An access unit for viewers: VP8, or a byte stream with parameter sets in front of each keyframe."""
@@ -43,20 +50,97 @@ class LiveUnit:
     arrival_ns: int
 
 
-class UnitSink(Protocol):
-    """A viewer. Called in the camera's thread; must not block."""
+class QueueClosedError(Exception):
+    """No more units will arrive."""
+
+
+class UnitQueue:
+    """A bounded queue of units for one viewer. A full one is emptied, so that the camera's thread never waits.
+
+    `put`, `gap` and `close` are called in the camera's thread. `get` is called in the event loop in which the queue was
+    created.
+    """
+
+    def __init__(self, codec: str, want_keyframe: Callable[[], None]) -> None:
+        """`want_keyframe` is called if the viewer needs a keyframe to continue."""
+        self.skipped = 0
+        """Units dropped because the queue was full, including those until the next keyframe."""
+        self.max_units = MAX_UNITS
+        self._codec = codec
+        self._want_keyframe = want_keyframe
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
+        self._lock = threading.Lock()
+        self._units: deque[LiveUnit] = deque()
+        self._bytes = 0
+        self._woken = False
+        self._awaiting_keyframe = True
+        self._skipping = False
+        self._closed = False
 
     def put(self, unit: LiveUnit) -> None:
-        """Take the next unit. There is no gap before it unless it is a keyframe or `gap` was called."""
-        ...
+        """Add a unit, unless a keyframe must come first. A unit of another codec closes the queue.
+
+        There is no gap before it unless it is a keyframe or `gap` was called.
+        """
+        if unit.codec != self._codec:
+            return self.close()
+        with self._lock:
+            if self._closed:
+                return
+            if self._awaiting_keyframe and not unit.is_key:
+                self.skipped += self._skipping
+                return
+            if len(self._units) >= self.max_units or self._bytes + len(unit.data) > MAX_BYTES:
+                self.skipped += len(self._units)
+                self._units.clear()
+                self._bytes = 0
+                self._awaiting_keyframe = self._skipping = True
+                if not unit.is_key or len(unit.data) > MAX_BYTES:
+                    self.skipped += 1
+                    self._want_keyframe()
+                    return
+            self._awaiting_keyframe = self._skipping = False
+            self._units.append(unit)
+            self._bytes += len(unit.data)
+        self._wake()
 
     def gap(self) -> None:
-        """Units were lost: only a keyframe can follow."""
-        ...
+        """Skip units until the next keyframe: some were lost."""
+        self._awaiting_keyframe = True
 
     def close(self) -> None:
-        """No more units will arrive that can be sent."""
-        ...
+        """Empty and close the queue: no more units will arrive that can be sent."""
+        with self._lock:
+            self._closed = True
+            self._units.clear()
+            self._bytes = 0
+        self._wake()
+
+    async def get(self) -> LiveUnit:
+        """Wait for the oldest unit. Raises `QueueClosedError` once the queue is closed."""
+        while True:
+            with self._lock:
+                self._changed.clear()
+                self._woken = False
+                if self._closed:
+                    raise QueueClosedError
+                if self._units:
+                    unit = self._units.popleft()
+                    self._bytes -= len(unit.data)
+                    return unit
+            await self._changed.wait()
+
+    def _wake(self) -> None:
+        """Wake the loop once for any number of units, so that a busy loop does not get ever more callbacks."""
+        with self._lock:
+            if self._woken:
+                return
+            self._woken = True
+        try:
+            self._loop.call_soon_threadsafe(self._changed.set)
+        except RuntimeError:
+            return  # the WebRTC thread has ended
 
 
 class LiveVideo:
@@ -64,7 +148,7 @@ class LiveVideo:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sinks: tuple[UnitSink, ...] = ()
+        self._sinks: tuple[UnitQueue, ...] = ()
         self._codec: CodecParameters | None = None
         self._stream: ByteStream | None = None
         self._pending: deque[AccessUnit] = deque()
@@ -101,7 +185,7 @@ class LiveVideo:
         return None
 
     # -- viewers ------------------------------------------------------------------------------------------------
-    def add_viewer(self, sink: UnitSink) -> None:
+    def add_viewer(self, sink: UnitQueue) -> None:
         """Forward units to `sink`, beginning with a keyframe."""
         with self._lock:
             if not self._closed:
@@ -110,7 +194,7 @@ class LiveVideo:
                 return
         sink.close()
 
-    def remove_viewer(self, sink: UnitSink) -> None:
+    def remove_viewer(self, sink: UnitQueue) -> None:
         """Stop forwarding to `sink`."""
         with self._lock:
             self._sinks = tuple(other for other in self._sinks if other is not sink)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -60,43 +59,38 @@ class ClipsApi:
         query = read_query(request, QUERY)
         before, limit = query["before"], query["limit"]
         library, sees = self._library, request[CALLER].sees
+        if library is None:
+            return json_response(ClipList("off", "recording.directory is not set", 0, 0, []))
         found: list[Clip] = []
-        for clip in library.clips() if library is not None else []:
+        for clip in library.clips():
             if (before is None or clip.name < before) and sees(clip.camera) and _matches(clip, query):
                 found.append(clip)
                 if len(found) == limit:
                     break
-        answer = ClipList(
-            state=library.state if library is not None else "off",
-            message=library.message if library is not None else "recording.directory is not set",
-            bytes=library.bytes_kept if library is not None and request[CALLER].cameras is None else 0,
-            budget=library.budget if library is not None else 0,
-            clips=found,
-        )
-        return json_response(answer)
+        size = library.bytes_kept if request[CALLER].cameras is None else 0
+        return json_response(ClipList(library.state, library.message, size, library.budget, found))
 
     async def _video(self, request: web.Request) -> web.StreamResponse:
         """Get a clip's video. Range requests are supported."""
-        # A browser that opens the video directly wraps it in a page, which must be allowed to load it.
-        path = self._file(request, VIDEO)
-        clip = self._library.clip(request.match_info["clip"]) if self._library is not None else None
-        if clip is None or not self._privacy.permits(clip.camera, clip.privacy, clip.start_us):
+        library, clip = self._found(request)
+        if not self._privacy.permits(clip.camera, clip.privacy, clip.start_us):
             raise Problem(403, "private", "the clip was recorded when less of the camera was hidden than now")
+        # A browser that opens the video directly wraps it in a page, which must be allowed to load it.
         policy = {"Content-Security-Policy": "default-src 'none'; media-src 'self'"}
+        path = library.directory / (clip.name + VIDEO)
         response = FileAnswer(path, headers={"Content-Type": "video/mp4", **policy})
         await response.prepare(request)
         return response
 
     async def _metadata(self, request: web.Request) -> web.Response:
         """Get a clip's description, as in the list."""
-        clip = None if self._library is None else self._library.clip(request.match_info["clip"])
-        if clip is None:
-            raise _unknown()
-        return json_response(clip)
+        return json_response(self._found(request)[1])
 
     async def _results(self, request: web.Request) -> web.StreamResponse:
         """Get the results of a clip's frames, one per line, as published."""
-        response = FileAnswer(self._file(request, RESULTS), headers={"Content-Type": "application/x-ndjson"})
+        library, clip = self._found(request)
+        path = library.directory / (clip.name + RESULTS)
+        response = FileAnswer(path, headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         return response
 
@@ -104,12 +98,13 @@ class ClipsApi:
         clip = self._library.clip(name) if self._library is not None else None
         return clip.camera if clip is not None else None
 
-    def _file(self, request: web.Request, ending: str) -> Path:
-        """Return the path of a clip's file. Only names in the library are looked up on the disk."""
-        name = request.match_info["clip"]
-        if self._library is None or self._library.clip(name) is None:
+    def _found(self, request: web.Request) -> tuple[ClipLibrary, Clip]:
+        """Return the library and the clip. Only names in the library are looked up on the disk."""
+        library = self._library
+        clip = library.clip(request.match_info["clip"]) if library is not None else None
+        if library is None or clip is None:
             raise _unknown()
-        return self._library.directory / (name + ending)
+        return library, clip
 
 
 def _unknown() -> Problem:

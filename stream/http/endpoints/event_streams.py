@@ -196,13 +196,9 @@ class EventStreams:
             return
         self._woken = True
         try:
-            self._loop.call_soon_threadsafe(self._distribute_soon)
+            self._loop.call_soon_threadsafe(self._distribute)
         except RuntimeError:
             return  # the loop is closed
-
-    def _distribute_soon(self) -> None:
-        """Wait a little if there are many clients, so that several messages go into one write."""
-        asyncio.get_running_loop().call_later(len(self._clients) / WRITES_PER_SECOND / 4, self._distribute)
 
     def _distribute(self) -> None:
         self._woken = False  # first, because messages queued from now on must wake the loop again

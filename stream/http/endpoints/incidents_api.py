@@ -12,7 +12,7 @@ from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem, invalid
 from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import CAMERA_ID_SCHEMA, Answer, CameraOf, Parameter, Route, limit_of, read_query
-from stream.incidents.incident import Incident, IncidentList, IncidentQuery, Kind, Missing, Timeline, Verdict
+from stream.incidents.incident import Incident, IncidentList, IncidentQuery, Kind, Missing, Picture, Timeline, Verdict
 from stream.incidents.overlay_picture import with_overlay
 from stream.incidents.pictures import FramePictures
 from stream.incidents.store import IncidentStore, StoreUnavailableError
@@ -120,11 +120,17 @@ class IncidentsApi:
         if query.from_us is None or query.to_us is None or query.from_us >= query.to_us:
             raise invalid([("from", "give from and to, the later one as to")])
         store, buckets = self._store, given["buckets"]
-        return json_response(Timeline([] if store is None else await self._read(store.timeline, query, buckets)))
+        counts = [] if store is None else await _read(self._reading, store.timeline, query, buckets)
+        return json_response(Timeline(counts))
 
     async def _show(self, request: web.Request) -> web.Response:
         """Get a kept alert or event."""
-        return json_response(await self._incident(request))
+        store, name = self._store, request.match_info["incident"]
+        found = None if store is None else await _read(self._reading, store.get, name)
+        if found is None:
+            deleted = store is not None and await _read(self._reading, store.was_deleted, name)
+            raise missing("gone" if deleted else "unknown", UNKNOWN)
+        return json_response(found)
 
     async def _picture(self, request: web.Request) -> web.Response:
         """Get the picture of the frame that began an alert or event."""
@@ -133,28 +139,10 @@ class IncidentsApi:
 
     async def _result(self, request: web.Request) -> web.Response:
         """Get the result of the frame that began an alert or event, as published."""
-        name = request.match_info["incident"]
-        found = await self._read(self._pictures.picture, name)
-        if isinstance(found, str):
-            raise missing(found, UNKNOWN)
+        found = await _kept_picture(self._reading, self._pictures, request.match_info["incident"], UNKNOWN)
         if found.result is None:
             raise Problem(410, "no-longer-kept", "the result was lost when the engine crashed")
         return json_response(found.result)
-
-    async def _incident(self, request: web.Request) -> Incident:
-        store, name = self._store, request.match_info["incident"]
-        found = None if store is None else await self._read(store.get, name)
-        if found is None:
-            deleted = store is not None and await self._read(store.was_deleted, name)
-            raise missing("gone" if deleted else "unknown", UNKNOWN)
-        return found
-
-    async def _read(self, function: Callable[..., Found], *arguments: Any) -> Found:
-        """Call a function of the store in a thread. Raises `Problem` if the store cannot be read."""
-        try:
-            return await self._reading.run(function, *arguments)
-        except StoreUnavailableError as error:
-            raise unavailable(error) from None
 
 
 def of_incident(store: IncidentStore | None, reading: RequestThreads) -> CameraOf:
@@ -193,6 +181,21 @@ def _seen(wanted: list[str], visible: frozenset[str] | None) -> tuple[str, ...] 
     return tuple(sorted(visible & set(wanted) if wanted else visible))
 
 
+async def _read(reading: RequestThreads, function: Callable[..., Found], *arguments: Any) -> Found:
+    """Call a function of the store in a thread. Raises `Problem` if the store cannot be read."""
+    try:
+        return await reading.run(function, *arguments)
+    except StoreUnavailableError as error:
+        raise unavailable(error) from None
+
+
+async def _kept_picture(reading: RequestThreads, pictures: FramePictures, name: str, unknown: str) -> Picture:
+    found = await _read(reading, pictures.picture, name)
+    if isinstance(found, str):
+        raise missing(found, unknown)
+    return found
+
+
 async def picture_answer(
     request: web.Request, reading: RequestThreads, pictures: FramePictures, name: str, unknown: str
 ) -> web.Response:
@@ -201,12 +204,7 @@ async def picture_answer(
     `unknown`: the problem's code if there is no such incident. Raises `Problem`.
     """
     overlay = read_query(request, OVERLAY)["overlay"]
-    try:
-        found = await reading.run(pictures.picture, name)
-    except StoreUnavailableError as error:
-        raise unavailable(error) from None
-    if isinstance(found, str):
-        raise missing(found, unknown)
+    found = await _kept_picture(reading, pictures, name, unknown)
     jpeg = found.jpeg
     if overlay:
         try:

@@ -7,8 +7,7 @@ import threading
 
 import pytest
 
-from stream.live.live_video import LiveUnit
-from stream.live.viewer_session import MAX_BYTES, MAX_UNITS, QueueClosedError, UnitQueue
+from stream.live.live_video import MAX_BYTES, MAX_UNITS, LiveUnit, QueueClosedError, UnitQueue
 
 
 def unit(number: int, *, key: bool = False, size: int = 10, codec: str = "h264") -> LiveUnit:
