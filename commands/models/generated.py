@@ -72,7 +72,7 @@ def score_command(
     with stopping("stopped; nothing was written"):
         import msgspec
 
-        from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
+        from training.kinetics_tps.write import OFFICIAL_EVERY
         from training.synthetic.scoring.figures.figures import as_json, set_figures
         from training.synthetic.scoring.figures.tables import show
         from training.synthetic.scoring.runs import Conditions

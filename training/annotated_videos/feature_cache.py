@@ -1,15 +1,13 @@
 """A cache of watched videos: `CACHE/<code>-<settings>/<video>.safetensors`.
 
 That of a data set in the Kinetics-TPS layout is `DIR/.features`. `<code>` is a hash of the detector's weights and of
-the code that decides what is seen, `<settings>` one of the settings. Comments and docstrings of the code do not count.
-Folders of other code are removed after a week without use. A file's key is the hash of the video's bytes.
-Annotations are not part of it: labels are matched at each start, so that a corrected annotation needs no detection. A
-bad video never ends a run: it is skipped, named and counted.
+the code that decides what is seen, `<settings>` one of the settings. Folders of other code are removed after a week
+without use. A file's key is the hash of the video's bytes. Annotations are not part of it: labels are matched at each
+start, so that a corrected annotation needs no detection. A bad video never ends a run: it is skipped, named, counted.
 """
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
 import hashlib
@@ -144,19 +142,7 @@ def code_sha256(reads_regions: bool) -> str:
     """Return one hash of the sources that decide what is seen; `reads_regions`: also those of `REGION_CODE`."""
     root = Path(stages.__file__).parents[1]
     patterns = CODE + REGION_CODE if reads_regions else CODE
-    return _hash(code_of(path) for pattern in patterns for path in sorted(root.glob(pattern)))
-
-
-def code_of(path: Path) -> bytes:
-    """Return what a module does: its code without comments, layout and docstrings."""
-    return ast.dump(_WithoutDocstrings().visit(ast.parse(path.read_bytes()))).encode()
-
-
-class _WithoutDocstrings(ast.NodeTransformer):
-    """Removes docstrings, also those of attributes, and `...`."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        return None if isinstance(node.value, ast.Constant) else node
+    return _hash(path.read_bytes() for pattern in patterns for path in sorted(root.glob(pattern)))
 
 
 def file_sha256(path: Path) -> str:

@@ -4,11 +4,9 @@
     for video in dataset.train():        # Video: name, action, path, facts, frames
         for frame in video.frames:       # AnnotatedFrame: index, people, objects
             ...
-    for video in dataset.test():         # UnlabelledVideo: name and path, no class
-        ...
 
 Read the files in this order: names, data_errors, lists, annotations, frame_reader, video_facts, layout, dataset; then
-check, write, seen_labels, video_roles and ground_truth. docs/kinetics-tps.md shows the layout.
+check, write, seen_labels and video_roles. docs/kinetics-tps.md shows the layout.
 """
 
 from training.kinetics_tps.annotations import (
@@ -19,15 +17,13 @@ from training.kinetics_tps.annotations import (
     Box,
 )
 from training.kinetics_tps.check import CheckReport, check_dataset
-from training.kinetics_tps.data_errors import DataError, ErrorCode
+from training.kinetics_tps.data_errors import ErrorCode
 from training.kinetics_tps.dataset import Dataset, DatasetError, Video
-from training.kinetics_tps.ground_truth import write_ground_truth
-from training.kinetics_tps.layout import UnlabelledVideo
 from training.kinetics_tps.lists import Lists
 from training.kinetics_tps.names import video_file
 from training.kinetics_tps.seen_labels import Seen
 from training.kinetics_tps.video_facts import VideoFacts
-from training.kinetics_tps.write import write_annotations, write_frame_list, write_lists
+from training.kinetics_tps.write import write_annotations, write_frame_list, write_ground_truth, write_lists
 
 __all__ = [
     "AnnotatedFrame",
@@ -36,13 +32,11 @@ __all__ = [
     "AnnotatedPerson",
     "Box",
     "CheckReport",
-    "DataError",
     "Dataset",
     "DatasetError",
     "ErrorCode",
     "Lists",
     "Seen",
-    "UnlabelledVideo",
     "Video",
     "VideoFacts",
     "check_dataset",

@@ -17,11 +17,9 @@ from training.kinetics_tps.data_errors import ErrorCode, Report, shown
 from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.layout import (
     TrainEntry,
-    UnlabelledVideo,
     frame_files,
     report_duplicates,
     train_entries,
-    unlabelled_videos,
 )
 from training.kinetics_tps.lists import Lists, read_lists
 from training.kinetics_tps.names import ANNOTATIONS, VIDEOS
@@ -67,16 +65,6 @@ class Dataset:
                 raise DatasetError(f"{self.root}: has no folder {folder}; docs/kinetics-tps.md shows the layout")
         self.skipped.clear()
         return self._train()
-
-    def test(self) -> list[UnlabelledVideo]:
-        """Return the test videos, by name, without a class; the names of their folders are ignored."""
-        self.skipped.clear()
-        found = unlabelled_videos(self.root, self._skip)
-        twice = report_duplicates(((video.name, video.path) for video in found), self._skip)
-        videos = [video for video in found if video.name not in twice]
-        if not videos:
-            raise DatasetError(f"{self.root}: has no video in {VIDEOS['test']}; {self._advice()}")
-        return videos
 
     def _train(self) -> Iterator[Video]:
         reader, usable = FrameReader(self.lists), 0

@@ -2,15 +2,14 @@
 
 The format of the official files is not documented, so they are read tolerantly: one label per line, numbered or not;
 frame lists with or without a header, separated by commas, semicolons, tabs or blanks, with the video's name first (with
-or without folder and `.mp4`) and the number of frames last. They are written in the simplest of these forms.
+or without folder and `.mp4`) and the number of frames last.
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -50,15 +49,6 @@ def parse_labels(text: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def format_labels(labels: Iterable[str]) -> str:
-    """Return the contents of a list. Raises ValueError for labels that would be read back differently."""
-    labels = tuple(labels)
-    text = "".join(f"{label}\n" for label in labels)
-    if parse_labels(text) != labels or len(set(labels)) < len(labels):
-        raise ValueError("labels must be distinct, on one line, not numbered, and without blanks at their ends")
-    return text
-
-
 def read_frame_list(root: Path, split: Split, report: Report) -> dict[str, int] | None:
     """Return frames by video, or None without a list. Both a missing list and invalid rows are reported."""
     path = root / LISTS / FRAME_LISTS[split]
@@ -78,20 +68,6 @@ def read_frame_list(root: Path, split: Split, report: Report) -> dict[str, int] 
         else:
             frames[name] = number
     return frames
-
-
-def format_frame_list(frames: Mapping[str, int]) -> str:
-    """Return the contents of a frame list. Raises ValueError for an invalid name or number."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("video", "frames"))
-    for name, number in frames.items():
-        if error := name_error(name):
-            raise ValueError(f"video {quoted(name)}: {error}")
-        if number < 1:
-            raise ValueError(f"video {quoted(name)}: {number} frames")
-        writer.writerow((name, number))
-    return text.getvalue()
 
 
 def _name(cell: str) -> str:

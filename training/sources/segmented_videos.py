@@ -10,7 +10,6 @@ end is exclusive, and the label is an action or null. Frames in no segment are n
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -66,11 +65,6 @@ class SegmentedVideo:
     text: str = ""
     person: str = ""
     split: Split | None = None
-
-    def label_at(self, frame: int) -> str | None:
-        """Return the action at a frame, counted from 0; None if it is not labelled."""
-        place = bisect_right(self.segments, frame, key=lambda segment: segment.first) - 1
-        return self.segments[place].label if place >= 0 and frame < self.segments[place].end else None
 
 
 _Side = Annotated[int, Meta(ge=1, le=100_000)]

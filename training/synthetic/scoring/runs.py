@@ -20,8 +20,8 @@ from stages.types import FrameAnalysis, ModelInfo, PersonAnalysis
 from stages.vocabulary import STILL
 from training.benchmark.predicted_answers import ClassVote, PredictedFrame, default_class, predicted_frame
 from training.footage.judging import Judged
-from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
 from training.kinetics_tps.names import frame_file
+from training.kinetics_tps.write import OFFICIAL_EVERY
 from training.synthetic.scoring.answers import AnsweredFrame, AnsweredPerson, Effort, VideoAnswers
 from training.synthetic.scoring.detectors import CachingDetector, FrameDetector, TrueKeypoints
 from training.synthetic.scoring.judging import ScoredVideo, judge_video

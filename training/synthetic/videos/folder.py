@@ -29,8 +29,8 @@ from training.kinetics_tps import (
     write_ground_truth,
     write_lists,
 )
-from training.kinetics_tps.ground_truth import OFFICIAL_EVERY
 from training.kinetics_tps.names import ANNOTATIONS, VIDEOS, Split
+from training.kinetics_tps.write import OFFICIAL_EVERY
 from training.synthetic.activities import unseen_motion
 from training.synthetic.motion.movement import ACTIONS
 from training.synthetic.videos.code import code_hash

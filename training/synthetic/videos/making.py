@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from stages.third_party import weights
 from stages.vocabulary import Vocabulary, packaged
 from training.kinetics_tps import AnnotatedFrame, Video, VideoFacts, video_file, write_annotations
-from training.kinetics_tps.ground_truth import OFFICIAL_EVERY, scored
 from training.kinetics_tps.names import Split
-from training.kinetics_tps.write import write_whole
+from training.kinetics_tps.write import OFFICIAL_EVERY, scored, write_whole
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.rendering.bodies.body_model import load_body
 from training.synthetic.videos.annotation import annotated

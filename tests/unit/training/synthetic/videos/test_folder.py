@@ -32,6 +32,7 @@ WITHOUT_EFFECT = (
     "stages/runtimes/machine.py",
     "stages/third_party/*.py",
     "stages/vocabulary.py",
+    "stages/whole_file.py",
     "training/kinetics_tps/*.py",
     "training/synthetic/videos/manifest.py",
     "training/synthetic/videos/truth.py",
