@@ -22,8 +22,7 @@ from typing import Any
 from ring_buffers.frames import Lease
 from stages.types import Model
 from stream import engine_metrics, results
-from stream.alerts.alert_book import AlertBook
-from stream.alerts.open_alerts_file import open_alerts_file
+from stream.alerts.alert_book import AlertBook, open_alerts_file
 from stream.alerts.rules_in_force import RulesInForce
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.alerts import open_alerts_file
-from stream.alerts.open_alerts_file import OpenAlertsFile
+from stream.alerts import alert_book
+from stream.alerts.alert_book import OpenAlertsFile
 from stream.results import Alert
 from stream.settings.config_error import ConfigError
 
@@ -42,7 +42,7 @@ def test_a_later_run_finds_exactly_the_alerts_that_were_not_cleared(
     path = tmp_path_factory.mktemp("alerts") / "open.jsonl"
     wanted: set[str] = set()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(open_alerts_file, "MOST_LINES", most)
+        patch.setattr(alert_book, "MOST_LINES", most)
         file = OpenAlertsFile(path)
         assert file.start() == []
         for name, state in messages:
@@ -111,7 +111,7 @@ def test_an_alert_that_began_while_the_disk_was_full_is_written_with_the_next(
         def full(descriptor: int, data: bytes) -> int:
             raise OSError(28, "No space left on device")
 
-        patch.setattr(open_alerts_file.os, "write", full)
+        patch.setattr(alert_book.os, "write", full)
         file.append(alert("a"))
     file.append(alert("b"))
     file.close()
