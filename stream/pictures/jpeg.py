@@ -64,6 +64,24 @@ class SlotCopy:
             visible(plane)[:] = picture[begin:end].reshape(height, width)
 
 
+def reformatted(
+    reformatter: VideoReformatter, picture: Encodable, size: tuple[int, int], to: str, matrix: Colorspace, levels: int
+) -> av.VideoFrame:
+    """Return the picture in this size, pixel format, colour matrix and range of levels."""
+    colours, planar = picture.format.colours, picture.format.pixels == "planes"
+    return reformatter.reformat(
+        picture.frame,
+        *size,
+        to,
+        src_colorspace=COLORSPACES[colours.matrix] if planar else None,
+        dst_colorspace=matrix,
+        interpolation=Interpolation.AREA,
+        src_color_range=FULL if colours.full_range or not planar else LIMITED,
+        dst_color_range=levels,
+        threads=1,
+    )
+
+
 class JpegMaker:
     """Encodes JPEGs with one encoder per size. Not thread-safe."""
 
@@ -74,19 +92,7 @@ class JpegMaker:
     def make(self, copy: Encodable, width: int) -> bytes:
         """Encode the picture as JPEG, at most `width` pixels wide. It is never enlarged."""
         size = _fitted(copy.frame.width, copy.frame.height, width)
-        colours = copy.format.colours
-        planar = copy.format.pixels == "planes"
-        scaled = self._reformatter.reformat(
-            copy.frame,
-            *size,
-            "yuvj420p",
-            src_colorspace=COLORSPACES[colours.matrix] if planar else None,
-            dst_colorspace=Colorspace.ITU601,  # the colour space of JPEG
-            interpolation=Interpolation.AREA,
-            src_color_range=FULL if colours.full_range or not planar else LIMITED,
-            dst_color_range=FULL,
-            threads=1,
-        )
+        scaled = reformatted(self._reformatter, copy, size, "yuvj420p", Colorspace.ITU601, FULL)  # as in every JPEG
         scaled.pts = None
         return b"".join(bytes(packet) for packet in self._encoder(size).encode(scaled))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from fractions import Fraction
 from typing import cast
 
@@ -11,11 +13,11 @@ from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from ring_buffers.slot_writers import COLORSPACES, FULL, LIMITED
-from stream.pictures.jpeg import Encodable
+from ring_buffers.slot_writers import LIMITED
+from stream.pictures.jpeg import Encodable, reformatted
 from stream.settings.config_error import ConfigError
 
 TICKS = 60_000
@@ -56,27 +58,26 @@ class NoEncoderError(ConfigError):
 
 def add_encoded_stream(container: OutputContainer, rate: Fraction, size: tuple[int, int]) -> VideoStream:
     """Add a stream of YUV 4:2:0 frames of this size (width, height), timed in `TICKS`. Raises `NoEncoderError`."""
-    for encoder, options in ENCODERS.items():
-        try:
-            stream = cast(VideoStream, container.add_stream(encoder, rate=rate, options=dict(options)))
-        except UnknownCodecError:
-            continue
-        stream.width, stream.height = size
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.time_base = Fraction(1, TICKS)
-        return stream
-    raise NoEncoderError(f"FFmpeg has none of the encoders {', '.join(ENCODERS)}: install PyAV's own wheel")
+    name, options = _first_of(ENCODERS)
+    stream = cast(VideoStream, container.add_stream(name, rate=rate, options=options))
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = Fraction(1, TICKS)
+    return stream
 
 
-def chosen_encoder() -> tuple[str, dict[str, str]]:
+def chosen_encoder() -> str:
+    """Return the name of the encoder of live video. Raises `NoEncoderError`."""
+    return _first_of(LIVE_ENCODERS)[0]
+
+
+def _first_of(encoders: Mapping[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
     """Return the name of the first encoder that FFmpeg has, and its options. Raises `NoEncoderError`."""
-    for name, options in LIVE_ENCODERS.items():
-        try:
+    for name, options in encoders.items():
+        with suppress(UnknownCodecError):
             Codec(name, "w")
-        except UnknownCodecError:
-            continue
-        return name, options
-    raise NoEncoderError(f"FFmpeg has none of the encoders {', '.join(LIVE_ENCODERS)}: install PyAV's own wheel")
+            return name, dict(options)
+    raise NoEncoderError(f"FFmpeg has none of the encoders {', '.join(encoders)}: install PyAV's own wheel")
 
 
 class FrameEncoder:
@@ -84,7 +85,7 @@ class FrameEncoder:
 
     def __init__(self, size: tuple[int, int]) -> None:
         """`size`: width and height of the pictures; odd sides lose a row or column. Raises `NoEncoderError`."""
-        name, options = chosen_encoder()
+        name, options = _first_of(LIVE_ENCODERS)
         self.size = max(LEAST_SIDE, size[0] & ~1), max(LEAST_SIDE, size[1] & ~1)
         """Width and height of the video."""
         self._reformatter = VideoReformatter()
@@ -98,7 +99,7 @@ class FrameEncoder:
         encoder.thread_count = 1
         encoder.color_range = LIMITED
         encoder.colorspace = BT709
-        encoder.options = dict(options)
+        encoder.options = options
         self._encoder = encoder
         self._last_ticks = -1
         self.codec = encoder.codec.canonical_name
@@ -106,19 +107,7 @@ class FrameEncoder:
 
     def encode(self, picture: Encodable, at_us: int, *, key: bool) -> av.Packet | None:
         """Encode a picture, as a keyframe if `key`. `at_us` increases. Return None if the encoder gives nothing."""
-        colours = picture.format.colours
-        planar = picture.format.pixels == "planes"
-        frame = self._reformatter.reformat(
-            picture.frame,
-            *self.size,
-            "yuv420p",
-            src_colorspace=COLORSPACES[colours.matrix] if planar else None,
-            dst_colorspace=Colorspace.ITU709,
-            interpolation=Interpolation.AREA,
-            src_color_range=FULL if colours.full_range or not planar else LIMITED,
-            dst_color_range=LIMITED,
-            threads=1,
-        )
+        frame = reformatted(self._reformatter, picture, self.size, "yuv420p", Colorspace.ITU709, LIMITED)
         self._last_ticks = max(self._last_ticks + 1, round(at_us * TICKS / 1_000_000))
         frame.pts, frame.time_base = self._last_ticks, Fraction(1, TICKS)
         frame.pict_type = PictureType.I if key else PictureType.NONE

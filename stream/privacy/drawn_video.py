@@ -158,7 +158,7 @@ class DrawnVideo:
 
 def codec_name() -> str:
     """Return FFmpeg's name of the codec of drawn video. Raises `NoEncoderError`."""
-    return "h264" if chosen_encoder()[0] == "libx264" else "mpeg4"
+    return "h264" if chosen_encoder() == "libx264" else "mpeg4"
 
 
 class DrawnVideos:
