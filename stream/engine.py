@@ -51,7 +51,7 @@ from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
 from stream.membership.lease import Leases
 from stream.membership.member import Member
-from stream.messaging.feed import Feed, MessageFeeds
+from stream.messaging.feed import Feed
 from stream.messaging.publisher import Publisher
 from stream.privacy.drawn_video import DrawnVideos
 from stream.privacy.known_privacy import KnownPrivacy
@@ -174,7 +174,6 @@ class Engine:
         self._http: HttpServer | None = None
         if config.http.bind is not None:
             self._http = self._http_server(config.http)
-        self._feeds = MessageFeeds(self.publisher)
         self._tasks: list[asyncio.Task[None]] = []
         self._finished = asyncio.Event()
         self._started_ns = self._counted_ns = time.monotonic_ns()
@@ -320,7 +319,7 @@ class Engine:
             await self._http.stop()
         await asyncio.gather(*ending)
         await self.publisher.stop()
-        self._feeds.close()
+        self.publisher.close_feeds()
         self.outputs.close()
         if self._state_file is not None:
             self._state_file.close()
@@ -366,7 +365,7 @@ class Engine:
     # -- results and statistics ---------------------------------------------------------------------------------
     def results(self, buffer: int = 1024) -> Feed[results.Message]:
         """Return an async iterator of all messages from now on. With more than `buffer` unread, the oldest are lost."""
-        feed = self._feeds.open(buffer)
+        feed = self.publisher.feed(buffer)
         if self._finished.is_set():
             feed.close()
         return feed

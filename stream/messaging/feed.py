@@ -1,6 +1,6 @@
 """Feeds: published messages for readers inside the process. A slow reader loses the oldest messages.
 
-`Engine.results()` opens one for each caller; it ends with the engine, or when its reader drops it.
+`Engine.results()` opens one for each caller.
 """
 
 from __future__ import annotations
@@ -11,10 +11,6 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
-from weakref import WeakMethod, WeakSet
-
-from stream.messaging.publisher import Publisher
-from stream.results import Message
 
 T = TypeVar("T")
 
@@ -72,34 +68,6 @@ class Feed(Generic[T]):
                 self._reader = (loop, woken)
             await woken.wait()
             self._yielded_at = loop.time()
-
-
-class MessageFeeds:
-    """The feeds that one publisher fills. A feed that its reader has dropped is no longer filled."""
-
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
-        self._feeds: WeakSet[Feed[Message]] = WeakSet()
-
-    def open(self, size: int) -> Feed[Message]:
-        """Return a new feed of every message published from now on."""
-        feed: Feed[Message] = Feed(size)
-        self._feeds.add(feed)
-        put = WeakMethod(feed.put)
-
-        def pass_on(topic: str, message: Message) -> None:
-            if (alive := put()) is not None:
-                alive(message)
-            else:
-                end()  # Not by a finalizer: it could run in any thread, with any lock held.
-
-        end = self._publisher.on_message(pass_on)
-        return feed
-
-    def close(self) -> None:
-        """Close every feed."""
-        for feed in self._feeds:
-            feed.close()
 
 
 def _wake(reader: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None) -> None:

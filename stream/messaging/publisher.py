@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
+from weakref import WeakSet
 
 import msgspec
 import zmq
 
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import bind, check_reach
+from stream.messaging.feed import Feed
 from stream.messaging.history import History
 from stream.messaging.replay import EarlierMessages, ReplayServer, open_router
 from stream.messaging.topic_socket import TopicSocket, open_xpub
@@ -118,6 +120,8 @@ class Publisher:
         self._encode = (msgspec.json.Encoder() if config.encoding == "json" else msgspec.msgpack.Encoder()).encode
         self._routes: dict[tuple[type[Message], str], _Route] = {}
         self._listeners: list[MessageListener] = []
+        self._feeds: WeakSet[Feed[Message]] = WeakSet()
+        """Those whose readers have not dropped them."""
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._store: MessageStore | None = None
@@ -194,7 +198,22 @@ class Publisher:
             route.published += 1
             for listener in self._listeners:
                 self._call(listener, route.topic, message)
+            for feed in self._feeds if self._feeds else ():
+                feed.put(message)
         return message
+
+    def feed(self, size: int) -> Feed[Message]:
+        """Return a new feed of every message published from now on, until `close_feeds`."""
+        feed: Feed[Message] = Feed(size)
+        with self._lock:
+            self._feeds.add(feed)
+        return feed
+
+    def close_feeds(self) -> None:
+        """End every feed."""
+        with self._lock:
+            for feed in self._feeds:
+                feed.close()
 
     def on_message(self, listener: MessageListener) -> Callable[[], None]:
         """Call `listener(topic, message)` for each message from now on. Return a function that stops this.
