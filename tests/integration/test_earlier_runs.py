@@ -157,20 +157,6 @@ async def test_of_a_server_that_keeps_nothing_nothing_is_missed() -> None:
     await engine.stop()
 
 
-async def test_alerts_that_are_no_longer_kept_are_counted_as_lost(tmp_path: Path) -> None:
-    engine = AlertEngine("door", incidents=tmp_path)
-    await engine.start()
-    first = engine.run
-    sent = [engine.begin() for _ in range(5)]
-    await restart(engine)
-    assert engine.store is not None and engine.store._database is not None
-    engine.store._database.execute("DELETE FROM messages WHERE seq < 3")
-    async with subscribed(engine, Position(DOOR, first, 1, 1)) as messages:
-        assert names(await read_until_stats(messages, engine)) == sent[3:]
-        assert (messages.counts.gaps, messages.counts.missed, messages.counts.lost) == (1, 4, 2)
-    await engine.stop()
-
-
 @pytest.mark.parametrize("asked", [EarlierAlerts.__call__, EarlierEpoch.read])
 async def test_a_store_that_cannot_be_read_for_a_moment_delays_alerts_and_loses_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: Callable[..., Any]

@@ -188,26 +188,6 @@ def test_alerts_of_runs_that_ended_unread_are_sent_late_in_order_and_closed(noti
     assert not notify.opened
 
 
-def test_a_notify_that_is_killed_while_it_reads_runs_that_ended_reads_them_again_and_repeats_nothing(
-    notify: Notify,
-) -> None:
-    notify.take(alert("0"), alert("0", "cleared", seq=1))
-    notify.now_us += 60 * MINUTE
-    unread = [alert("1", seq=2), alert("1", "updated", seq=3), alert("1", "cleared", seq=4), alert("2", seq=5)]
-    states: list[tuple[str, str]] = []
-    for upto in (1, 3, 4):
-        notify.take(*unread[:upto], earlier=True)
-        states += notify.states()
-        notify.restart()
-    notify.take(stats(run=NEXT_RUN))
-    notify.tick(NEW_RUN_US / SECOND)
-    notify.take(*unread, earlier=True)  # once more, after notify has closed an alert itself
-    notify.tick(NEW_RUN_US / SECOND)
-    states += notify.states()
-    assert states == [("0", "closed"), ("1", "late"), ("1", "cleared"), ("2", "late"), ("2", "cleared")]
-    assert {one.run for one in notify.ledger.positions()} == {RUN, NEXT_RUN}
-
-
 def test_alerts_that_are_still_arriving_are_not_closed_before_their_end_has_arrived(notify: Notify) -> None:
     notify.take(alert("1"))
     notify.take(stats(run=NEXT_RUN))
