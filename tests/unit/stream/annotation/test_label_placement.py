@@ -5,15 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.annotation.label_placement import Placement, Rect, around, grown, overlap
+from stream.annotation.label_placement import Placement, Rect, around, overlap
 
 BOUNDS = (0.0, 0.0, 1000.0, 800.0)
-
-
-def test_overlap_is_the_shared_area() -> None:
-    assert overlap((0, 0, 10, 10), (5, 5, 20, 20)) == 25
-    assert overlap((0, 0, 10, 10), (10, 0, 20, 10)) == 0
-    assert overlap((0, 0, 10, 10), (20, 20, 30, 30)) == 0
 
 
 def test_a_single_label_is_placed_above_its_object() -> None:
@@ -71,7 +65,3 @@ def test_placed_labels_never_overlap_and_stay_inside_the_bounds(things: list[Rec
     for index, one in enumerate(placement.taken):
         assert overlap(one, BOUNDS) > 0.999 * 150 * 60
         assert all(overlap(one, other) == 0 for other in placement.taken[:index])
-
-
-def test_growing_adds_a_margin_on_every_side() -> None:
-    assert grown((10, 10, 20, 20), 2) == (8, 8, 22, 22)
