@@ -87,7 +87,14 @@ def errors() -> Generator[None]:
 
 
 _ERRORS = {
-    EXIT_FAILED: {"DivergedError", "ExportError", "FootageError", "SubmissionError", "SightingsFileError"},
+    EXIT_FAILED: {
+        "DetectorError",
+        "DivergedError",
+        "ExportError",
+        "FootageError",
+        "SubmissionError",
+        "SightingsFileError",
+    },
     EXIT_USAGE: {
         "AnswerError",
         "ConfigError",
@@ -98,6 +105,7 @@ _ERRORS = {
         "GenerateError",
         "LabelError",
         "ManifestError",
+        "PictureTrainingError",
         "ScoringError",
         "TrainingConfigError",
         "TrainingError",

@@ -5,15 +5,11 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
-EXIT_FAILED, EXIT_USAGE = 1, 2
 HELD_OUT_FRAMES = 8
 """Frames of each held-out video in the reported figures."""
 
@@ -29,38 +25,9 @@ HeldOutShare = Annotated[
 ]
 
 
-@contextmanager
-def reporting() -> Generator[None]:
-    """Log progress to the terminal, and end with a message and exit code for errors that a user can act on."""
-    from stages.detection.detections import DetectorError
-    from stages.third_party.weights import WeightsError
-    from training.picture_training.pictures import PictureTrainingError
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        yield
-    except ValueError as error:  # also DatasetError
-        fail(str(error), EXIT_USAGE)
-    except (DetectorError, WeightsError, PictureTrainingError, ImportError) as error:
-        fail(str(error), EXIT_FAILED)
-
-
-def fail(message: str, code: int) -> NoReturn:
-    """Print an error and end with this exit code."""
-    typer.echo(f"partstream: {message}", err=True)
-    raise typer.Exit(code)
-
-
 def own_command() -> str:
     """Return the command line that was given, without the machine's folders."""
     return shlex.join(["partstream", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])])
-
-
-class Optimiser(StrEnum):
-    """Choices of `--optimiser`."""
-
-    ADAMW = "adamw"
-    SGD = "sgd"
 
 
 def train_detector_command(
@@ -78,31 +45,29 @@ def train_detector_command(
     steps: Steps = 1000,
     batch: BatchSize = 8,
     learning_rate: LearningRate = 1e-3,
-    optimiser: Annotated[Optimiser, typer.Option(help="adamw, or sgd as in the paper.")] = Optimiser.ADAMW,
+    optimiser: Annotated[Literal["adamw", "sgd"], typer.Option(help="adamw, or sgd as in the paper.")] = "adamw",
     minutes: Minutes = None,
     seed: Seed = 0,
     device: Device = "auto",
     held_out_share: HeldOutShare = 0.1,
 ) -> None:
     """Train Cascade R-CNN on the people, parts and objects of annotated videos."""
-    with reporting():
-        from training.picture_training.detector import DetectorTraining, run_training
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from training.picture_training.detector import DetectorTraining, run_training
 
-        figures = run_training(
-            data,
-            out,
-            DetectorTraining(
-                steps=steps, batch=batch, learning_rate=learning_rate, optimiser=optimiser.value, seed=seed
-            ),
-            narrow=narrow,
-            start=start,
-            half=half,
-            device=device,
-            minutes=minutes,
-            held_out_share=held_out_share,
-            command=own_command(),
-        )
-        typer.echo(f"{out}: mean AP50 {figures['mean_ap50']} on {figures['pictures']} held-out pictures")
+    figures = run_training(
+        data,
+        out,
+        DetectorTraining(steps=steps, batch=batch, learning_rate=learning_rate, optimiser=optimiser, seed=seed),
+        narrow=narrow,
+        start=start,
+        half=half,
+        device=device,
+        minutes=minutes,
+        held_out_share=held_out_share,
+        command=own_command(),
+    )
+    typer.echo(f"{out}: mean AP50 {figures['mean_ap50']} on {figures['pictures']} held-out pictures")
 
 
 def train_extractor_command(
@@ -127,22 +92,22 @@ def train_extractor_command(
     held_out_share: HeldOutShare = 0.1,
 ) -> None:
     """Train, on annotated boxes, the VGG-16 that reads regions. Give its file as model.vgg.weights."""
-    with reporting():
-        from training.picture_training.extractor import ExtractorTraining, run_training
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from training.picture_training.extractor import ExtractorTraining, run_training
 
-        figures = run_training(
-            data,
-            out,
-            ExtractorTraining(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed),
-            start=start,
-            sizes=(channels, hidden),
-            device=device,
-            minutes=minutes,
-            held_out_share=held_out_share,
-        )
-        shares = ", ".join(
-            f"{name} {figure['right']} (the most frequent answer {figure['most_frequent']})"
-            for name, figure in figures.items()
-            if name != "boxes"
-        )
-        typer.echo(f"{out}: correct on {figures['boxes']} held-out boxes: {shares}")
+    figures = run_training(
+        data,
+        out,
+        ExtractorTraining(steps=steps, batch=batch, learning_rate=learning_rate, seed=seed),
+        start=start,
+        sizes=(channels, hidden),
+        device=device,
+        minutes=minutes,
+        held_out_share=held_out_share,
+    )
+    shares = ", ".join(
+        f"{name} {figure['right']} (the most frequent answer {figure['most_frequent']})"
+        for name, figure in figures.items()
+        if name != "boxes"
+    )
+    typer.echo(f"{out}: correct on {figures['boxes']} held-out boxes: {shares}")

@@ -18,7 +18,6 @@ from stages.detection.cascade_rcnn.cascade_rcnn import CascadeRCNN
 from stages.detection.cascade_rcnn.detector_model import DetectorDescription, build, narrow_detector, paper_detector
 from stages.detection.detections import DetectorError
 from stages.detection.region_detector import PERSON
-from stages.profiles import choose_device
 from stages.vocabulary import PARTS
 from training.benchmark.box_overlap import iou
 from training.kinetics_tps import AnnotatedFrame, Box, Dataset, Lists, Video
@@ -36,6 +35,7 @@ from training.picture_training.pictures import (
     scaled_frames,
     shuffled,
     spread_indices,
+    training_device,
 )
 from training.video.frames import VideoReadError
 
@@ -241,13 +241,12 @@ def run_training(
     """Train on a folder's videos, write the detector, and return its figures on the held-out videos.
 
     `start` is a detector file with the initial weights and the same classes; `half` saves 16-bit weights. The figures
-    use `frames` frames of each video. Raises `DatasetError`, `DetectorError`, `PictureTrainingError`, or ValueError for
-    a device that is not available.
+    use `frames` frames of each video. Raises `DatasetError`, `DetectorError`, and `PictureTrainingError`.
     """
     dataset = Dataset(data)
     videos = list(dataset.train())
     learned, held_out = divided(videos, held_out_share)
-    torch_device = choose_device(device)
+    torch_device = training_device(device)
     torch.manual_seed(settings.seed)
     classes = classes_of(dataset.lists, videos)
     if start is None:

@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stages.detection.region_detector import PERSON
-from stages.profiles import choose_device
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.region_features.vgg_weights import load_features, save_features
 from stages.vocabulary import PARTS
@@ -40,6 +39,7 @@ from training.picture_training.pictures import (
     scaled_frames,
     shuffled,
     spread_indices,
+    training_device,
 )
 from training.synthetic.videos.truth import TruthError
 from training.video.frames import VideoReadError
@@ -305,15 +305,15 @@ def run_training(
     """Train on a folder's videos, write the extractor, and return its figures on the held-out videos.
 
     `start` names the initial weights, published ones or a file; None for random weights of `sizes` (channels, hidden).
-    The figures use `frames` frames of each video. Raises `DatasetError`, `WeightsError`, `PictureTrainingError`, or
-    ValueError for a device that is not available.
+    The figures use `frames` frames of each video. Raises `DatasetError`, `WeightsError`, and
+    `PictureTrainingError`.
     """
     videos = list(Dataset(data).train())
     learned, held_out = divided(videos, held_out_share)
     seen = Seen(videos)
     actions = sorted(seen.actions)
     verbs = sorted({verb for _, verb in seen.states} - {OUTSIDE})
-    torch_device = choose_device(device)
+    torch_device = training_device(device)
     torch.manual_seed(settings.seed)
     if start is None:
         extractor = VggFeatures(VggConfig(*sizes, dropout=0.2)).to(torch_device)

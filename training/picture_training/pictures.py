@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ring_buffers.frames import Lease, SlotFormat
+from stages.profiles import choose_device
 from training.kinetics_tps import AnnotatedFrame, Video
 from training.video.frames import read_frames
 
@@ -53,7 +54,15 @@ class PictureTraining:
 
 
 class PictureTrainingError(RuntimeError):
-    """Training cannot continue; the message says what to change."""
+    """Training cannot start or continue; the message says what to change."""
+
+
+def training_device(name: str) -> torch.device:
+    """Return the device. Raises `PictureTrainingError` if it is not available."""
+    try:
+        return choose_device(name)
+    except ValueError as error:
+        raise PictureTrainingError(str(error)) from None
 
 
 def optimise(

@@ -18,7 +18,6 @@ from stages.settings_file import error_text
 from stages.verdicts.verdict_file import NEW_ACTION
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.feature_cache import Progress
-from training.run.data_folder import watching
 from training.run.learning.training_run import TrainingError
 from training.run.learning.warm_start import from_keypoints_alone
 from training.run.record import learned_before
@@ -153,16 +152,15 @@ def open_example_run(
 ) -> ExampleRun:
     """Read the checkpoint and watch the clips of `data.examples`.
 
-    Raises TrainingError for a checkpoint that cannot be used or results that cannot be written, `WeightsError` for one
-    that cannot be read or without the detector, and `DataFolderError` for a folder that cannot be used.
+    Raises TrainingError for a checkpoint that cannot be used, `WeightsError` for one that cannot be read or without the
+    detector, `DataFolderError` for a folder that cannot be used, and OSError for results that cannot be written.
     """
     examples = config.data.examples
     assert examples.folder is not None
     start = open_start(config)
-    with watching(examples.folder):
-        clips = open_examples(
-            Path(examples.folder), hold_out=examples.hold_out, workers=workers, progress=progress, cache=cache
-        )
+    clips = open_examples(
+        Path(examples.folder), hold_out=examples.hold_out, workers=workers, progress=progress, cache=cache
+    )
     return example_run(clips, start)
 
 
@@ -177,22 +175,21 @@ def open_verdict_run(
 ) -> VerdictRun:
     """Read the checkpoint and the verdicts of `data.verdicts`, and watch their clips.
 
-    Raises TrainingError for a checkpoint that cannot be used or results that cannot be written, `WeightsError` for one
-    that cannot be read or without the detector, and `DataFolderError` for a folder that cannot be used.
+    Raises TrainingError for a checkpoint that cannot be used, `WeightsError` for one that cannot be read or without the
+    detector, `DataFolderError` for a folder that cannot be used, and OSError for results that cannot be written.
     """
     verdicts = config.data.verdicts
     assert verdicts.folder is not None
     start = open_start(config)
     before = learned_before(config.start, start)
-    with watching(verdicts.folder):
-        clips = open_verdicts(
-            Path(verdicts.folder),
-            hold_out=verdicts.hold_out,
-            learned_before=before,
-            workers=workers,
-            progress=progress,
-            cache=cache,
-        )
+    clips = open_verdicts(
+        Path(verdicts.folder),
+        hold_out=verdicts.hold_out,
+        learned_before=before,
+        workers=workers,
+        progress=progress,
+        cache=cache,
+    )
     return verdict_run(clips, start)
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 
 from stages.packaged_checkpoints import vocabulary_of
@@ -17,21 +14,6 @@ from training.annotated_videos.region_sources import detector_source, feature_so
 from training.annotated_videos.watching import WatchSettings
 from training.run.learning.training_run import TrainingError, network_sizes
 from training.settings.run_config import TrainingConfig
-
-
-@contextmanager
-def watching(folder: str) -> Generator[None]:
-    """Turn the errors of watching a folder's videos that are not about their content into TrainingError."""
-    try:
-        yield
-    except BrokenProcessPool:
-        raise TrainingError(
-            f"{folder}: a worker process was killed, perhaps because memory ran out; finished videos are kept: run the "
-            "command again with fewer --workers"
-        ) from None
-    except OSError as error:
-        name = error.filename or folder
-        raise TrainingError(f"{name}: can't be read or written: {error.strerror or error}") from None
 
 
 def watch_settings(config: TrainingConfig) -> WatchSettings:
@@ -58,21 +40,20 @@ def learned_vocabulary(config: TrainingConfig) -> Vocabulary:
 def watched_folder(config: TrainingConfig, workers: int = 1, progress: Progress | None = None) -> Folder:
     """Watch and label the videos of `data.folder`.
 
-    Raises TrainingError if the results cannot be written or the vocabulary has none of the folder's actions,
-    `DatasetError` if the folder cannot be used, and `WeightsError` without the detector.
+    Raises TrainingError if the vocabulary has none of the folder's actions, `DatasetError` for an unusable folder,
+    `WeightsError` without the detector, and OSError if the results cannot be written.
     """
     data = config.data
     assert data.folder is not None
     own = data.vocabulary == "folder" or (data.vocabulary == "auto" and data.only_folder)
-    with watching(data.folder):
-        videos = open_folder(
-            Path(data.folder),
-            watch_settings(config),
-            vocabulary=None if own else learned_vocabulary(config),
-            held_out_share=data.held_out_share,
-            workers=workers,
-            progress=progress,
-        )
+    videos = open_folder(
+        Path(data.folder),
+        watch_settings(config),
+        vocabulary=None if own else learned_vocabulary(config),
+        held_out_share=data.held_out_share,
+        workers=workers,
+        progress=progress,
+    )
     if videos.unknown.actions and not any((clip.labels.action >= 0).any() for clip in videos.clips["train"]):
         names = ", ".join(sorted(videos.unknown.actions))
         raise TrainingError(

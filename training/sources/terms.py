@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -51,20 +50,12 @@ def read_sources(folder: Path) -> dict[str, SourceFacts]:
     content = read_content(path, "; `partstream data import` creates a data folder")
     try:
         listed = msgspec.json.decode(content, type=_Sources).sources
-        json.loads(content, object_pairs_hook=_named_once)
     except (ValueError, RecursionError) as error:
         raise DataFolderError(f"{path}: {error}") from None
     counts = Counter(source.id for source in listed)
     if twice := sorted(name for name, count in counts.items() if count > 1):
         raise DataFolderError(f"{path}: has several entries for {', '.join(twice)}; keep one, with the right terms")
     return {source.id: source for source in listed}
-
-
-def _named_once(pairs: Sequence[tuple[str, Any]]) -> None:
-    """Raise ValueError for an object of a JSON file that has a field twice, of which a parser would take one."""
-    names = Counter(name for name, _ in pairs)
-    if twice := [name for name, count in names.items() if count > 1]:
-        raise ValueError(f"has the field {twice[0]!r} twice in one object; keep one")
 
 
 def permits_any_use(source: SourceFacts, also: Collection[str] = ()) -> bool:

@@ -120,7 +120,6 @@ def test_a_data_folder_is_told_from_a_data_set_in_the_other_layout(tmp_path: Pat
             '{"sources": [{"id": "a", "terms_class": "nc"}, {"id": "a", "terms_class": "open"}]}',
             "several entries for a",
         ),
-        ('{"sources": [{"id": "a", "terms_class": "nc", "terms_class": "open"}]}', "the field 'terms_class' twice"),
         ('{"sources": [{"id": "a\\n", "terms_class": "open"}]}', "matching regex"),
         ('{"sources": ' + "[" * 100_000, "sources.json"),
     ],
