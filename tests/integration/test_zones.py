@@ -88,7 +88,8 @@ async def test_a_wrong_zone_is_an_error_that_names_it_and_the_old_zones_stay(zon
 
 
 async def test_results_name_a_line_set_over_the_control_api_each_time_a_person_crosses_it() -> None:
-    async with Engine(configured(camera()), model=Walker()) as engine, aiohttp.ClientSession() as session:
+    quick = camera(source="pattern:200x100@100")
+    async with Engine(configured(quick), model=Walker()) as engine, aiohttp.ClientSession() as session:
         client = Client(session, engine.http_address or "")
         crossings, epochs = list[tuple[float, list[results.Crossing]]](), set[int]()
 
