@@ -1,13 +1,14 @@
-"""Archives as the results of a back-test: frames and people are joined, and signals computed for all people at once."""
+"""Archives as the results of a back-test: frames and people are joined, and people are made of the columns needed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice, pairwise, repeat
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,34 +18,30 @@ from stream.backtest.archive_tables import (
     FIELDS_OF_PARTS,
     Rows,
     check_parts,
+    coded,
     files_of,
     read_row,
     read_rows,
 )
 from stream.backtest.archived_holes import read_holes, with_holes
-from stream.backtest.archived_person import ArchivedPerson
 from stream.backtest.segments import Frames, Numbers, People, SeenPerson, Segment, order_of
 from stream.backtest.selection import Field, Recorded, Selection
-from stream.backtest.signal_columns import (
-    PIXEL_DIGITS,
-    Labels,
-    Lists,
-    Objects,
-    SignalColumns,
-    published,
-)
-from stream.results import Box
-from stream.rules.bodies import Point
-from stream.rules.signals import Signal
+from stream.results import Action, DetectedObject, Part, Person
+from stream.rules.signals import Signal, signals_of
 from stream.settings.config_error import ConfigError
 
 _FRAME_COLUMNS = ("run", "epoch", "seq", "frame", "media_time_us", "people")
-_PERSON_COLUMNS = ("run", "epoch", "seq", "track", "x1", "y1", "x2", "y2", "action", "action_score")
+_BOX = ("x1", "y1", "x2", "y2")
+_PERSON_COLUMNS = ("run", "epoch", "seq", "track", *_BOX, "action", "action_score")
+_MEASURES = ("stature", "trunk", "hips", "speed")
+_DIGITS = dict.fromkeys((*_BOX, "object_boxes", "foot_x", "foot_y", "stature"), 1) | {"trunk": 0, "hips": 2, "speed": 2}
+"""Of the numbers that are published with fewer than four digits."""
+NO_BOX = (0.0, 0.0, 0.0, 0.0)
+_NUMBERING = frozenset(("capture_utc", "camera", "run", "epoch", "seq"))
 _BLOCK = 8192
 """People whose columns are turned into objects at once, which bounds the memory."""
 _Epoch = tuple[str, str, int]
 """Camera, run and epoch."""
-Element = TypeVar("Element")
 
 
 def read_archives(folders: Sequence[Path], selection: Selection, fields: Collection[Field]) -> Recorded:
@@ -141,26 +138,14 @@ def _people_of(seq: Numbers, count: Numbers, rows: Numbers, people_seq: Numbers,
 
 def _numbered(rows: Rows) -> _Numbered:
     """Group the rows by camera, run and epoch."""
-    cameras, runs = Labels.of(rows.column("camera")), Labels.of(rows.column("run"))
-    epoch = rows.numbers("epoch")
-    keys = (cameras.codes, runs.codes, epoch)
-    changes = np.flatnonzero(np.logical_or.reduce([column[1:] != column[:-1] for column in keys])) + 1
-    camera_of = {number: label for label, number in cameras.numbers.items()}
-    run_of = {number: label for label, number in runs.numbers.items()}
-    groups: dict[tuple[int, int, int], Numbers] = {}
-    if len(changes) < 1000:
-        pieces: dict[tuple[int, int, int], list[Numbers]] = {}
-        for piece in np.split(np.arange(len(epoch)), changes) if len(epoch) else []:
-            key = (int(cameras.codes[piece[0]]), int(runs.codes[piece[0]]), int(epoch[piece[0]]))
-            pieces.setdefault(key, []).append(piece)
-        groups = {key: np.concatenate(own) for key, own in pieces.items()}
-    else:
-        unique, inverse = np.unique(np.stack(keys), axis=1, return_inverse=True)
-        order = np.argsort(inverse, kind="stable")
-        ends = np.flatnonzero(np.diff(inverse[order])) + 1
-        for key, own in zip(unique.T.tolist(), np.split(order, ends), strict=True):
-            groups[key[0], key[1], key[2]] = own
-    epochs = {(camera_of[camera], run_of[run], number): own for (camera, run, number), own in groups.items()}
+    (cameras, camera_of), (runs, run_of) = coded(rows.column("camera")), coded(rows.column("run"))
+    keys = (rows.numbers("epoch"), runs, cameras)
+    order = np.lexsort(keys)
+    changes = np.flatnonzero(np.logical_or.reduce([np.diff(key[order]) != 0 for key in keys])) + 1
+    epochs: dict[_Epoch, Numbers] = {}
+    for own in np.split(order, changes) if len(order) else []:
+        epoch, run, camera = (int(key[own[0]]) for key in keys)
+        epochs[camera_of[camera], run_of[run], epoch] = own
     return _Numbered(epochs, rows.numbers("seq"))
 
 
@@ -170,7 +155,8 @@ class _PeopleTable:
     def __init__(self, people: Rows, frames: Rows) -> None:
         self.rows = people
         self._frames = frames
-        self.columns = {name: people.column(name) for name in people.table.column_names}
+        names = set(people.table.column_names) - _NUMBERING
+        self._columns = {name: people.column(name) for name in names}
         self.tracks = people.numbers("track")
 
     def size(self, frame: int) -> tuple[int, int]:
@@ -180,12 +166,70 @@ class _PeopleTable:
         width, height = (self._frames.table.column(name)[frame].as_py() for name in ("width", "height"))
         return (width, height)
 
-    def objects(self, frames: Numbers) -> Objects | None:
-        """Return the objects of these frames."""
-        if "objects" not in self._frames.table.column_names:
-            return None
-        labels, boxes = (self._frames.column(name).take(pa.array(frames)) for name in ("objects", "object_boxes"))
-        return Objects.of(labels, boxes)
+    def people(self, rows: Numbers) -> list[Person]:
+        """Return the people of these rows, as far as they were read."""
+        taken = [_listed(column.take(pa.array(rows)), name) for name, column in self._columns.items()]
+        return [_person(dict(zip(self._columns, row, strict=True))) for row in zip(*taken, strict=True)]
+
+    def objects(self, frames: Numbers) -> list[list[DetectedObject]]:
+        """Return the objects of each of these frames."""
+        labels, boxes = (
+            _listed(self._frames.column(name).take(pa.array(frames)), name) for name in ("objects", "object_boxes")
+        )
+        return [
+            [DetectedObject(found["label"], tuple(box), 0.0) for found, box in zip(of_frame, places, strict=True)]
+            for of_frame, places in zip(labels, boxes, strict=True)
+        ]
+
+    def read_again(self, row: int) -> Person:
+        """Return the person of a row with everything that reasons of alerts name. Few alerts need it."""
+        path, number = self.rows.files[int(self.rows.file[row])], int(self.rows.number[row])
+        columns = read_row(path, number, ("track", *_BOX, "action", "action_score", "trunk", "hips", "parts"))
+        return _person({name: _listed(column, name)[0] for name, column in columns.items()})
+
+
+def _listed(column: pa.Array, name: str) -> list[Any]:
+    """Return a column as Python's own objects, with numbers as they were published; null numbers are NaN.
+
+    The archive has 32-bit numbers. Rounded in 64 bits to as many digits as published, they equal the published ones.
+    """
+    if pa.types.is_list(column.type):
+        ends = np.cumsum(column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)).tolist()
+        elements = _listed(column.flatten(), name)
+        return [elements[first:end] for first, end in zip([0, *ends], ends)]
+    if pa.types.is_struct(column.type):
+        names = [field.name for field in column.type]
+        fields = [_listed(field, of) for field, of in zip(column.flatten(), names, strict=True)]
+        return [dict(zip(names, row, strict=True)) for row in zip(*fields, strict=True)]
+    if pa.types.is_string(column.type):
+        return column.to_pylist()
+    return np.round(column.cast(pa.float64()).to_numpy(zero_copy_only=False), _DIGITS.get(name, 4)).tolist()
+
+
+def _person(row: Mapping[str, Any]) -> Person:
+    """Return the person of a row: what was not read of the row is unknown."""
+    known = {name: row[name] for name in _MEASURES if not math.isnan(row.get(name, math.nan))}
+    return Person(
+        int(row["track"]),
+        (row["x1"], row["y1"], row["x2"], row["y2"]),
+        0.0,
+        None if row["action"] is None else Action(row["action"], row["action_score"], 0, []),
+        [
+            Part(
+                part.get("part", ""),
+                (part["x1"], part["y1"], part["x2"], part["y2"]) if "x1" in part else NO_BOX,
+                part.get("score", 0.0),
+                part.get("relevance", 0.0),
+                [(state["label"], state["score"]) for state in part.get("states", ())],
+                part.get("holds"),
+            )
+            for part in row.get("parts", ())
+        ],
+        foot=None if math.isnan(row.get("foot_x", math.nan)) else (row["foot_x"], row["foot_y"]),
+        zones=row.get("zones", []),
+        crossed=[(crossing["line"], crossing["side"]) for crossing in row.get("crossed", ())],
+        **known,
+    )
 
 
 @dataclass(frozen=True)
@@ -211,66 +255,27 @@ class _EpochPeople:
         """Yield each busy frame's index, and its people."""
         first = self.found.first
         blocks = first.searchsorted(np.arange(_BLOCK, int(first[-1]), _BLOCK)).tolist()
+        with_objects = any(signal.kind == "near_object" for signal in signals)
         for begin, end in pairwise(sorted({0, *blocks, len(self.frames)})):
             rows = self.found.people[first[begin] : first[end]]
-            columns = self._columns(rows)
-            objects = None
-            if any(signal.kind == "near_object" for signal in signals):
-                objects = self.table.objects(self.frames[begin:end])
-            counts = np.diff(first[begin : end + 1])
-            frames = np.repeat(np.arange(end - begin), counts)
-            values = SignalColumns(columns, len(rows), frames, objects).values(signals)
-            people = (
-                SeenPerson(*place, own, partial(self._person, row), foot=foot)
-                for place, own, foot, row in zip(_places(columns), values, _feet(columns), rows.tolist(), strict=True)
-            )
-            for index, count in zip(self.found.busy[begin:end].tolist(), counts.tolist(), strict=True):
-                yield index, list(islice(people, count))
+            people = zip(self.table.people(rows), rows.tolist(), strict=True)
+            objects = self.table.objects(self.frames[begin:end]) if with_objects else repeat(list[DetectedObject]())
+            counts = np.diff(first[begin : end + 1]).tolist()
+            for index, count, around in zip(self.found.busy[begin:end].tolist(), counts, objects):
+                yield index, [self._seen(person, row, around, signals) for person, row in islice(people, count)]
 
-    def _columns(self, rows: Numbers) -> dict[str, pa.Array]:
-        if len(rows) and np.all(np.diff(rows) == 1):
-            return {name: one.slice(int(rows[0]), len(rows)) for name, one in self.table.columns.items()}
-        return {name: one.take(pa.array(rows)) for name, one in self.table.columns.items()}
-
-    def _person(self, row: int) -> ArchivedPerson:
-        """Return the person of a row, for reasons of alerts."""
-        rows = self.table.rows
-        return ArchivedPerson(rows.files[int(rows.file[row])], int(rows.number[row]))
-
-
-def _places(people: Mapping[str, pa.Array]) -> Iterator[tuple[int, Box, Sequence[str], Sequence[tuple[str, str]]]]:
-    """Return each person's track, box, zones and crossings."""
-    none: list[tuple[()]] = [()] * len(people["track"])
-    zones = _texts(people["zones"]) if "zones" in people else none
-    crossed = _pairs(people["crossed"]) if "crossed" in people else none
-    boxes = zip(*(published(people[side], PIXEL_DIGITS).tolist() for side in ("x1", "y1", "x2", "y2")))
-    return zip(people["track"].to_pylist(), boxes, zones, crossed, strict=True)
-
-
-def _feet(people: Mapping[str, pa.Array]) -> Sequence[Point | None]:
-    if "foot_x" not in people:
-        return [None] * len(people["track"])
-    return list(zip(*(published(people[axis], PIXEL_DIGITS).tolist() for axis in ("foot_x", "foot_y"))))
-
-
-def _texts(column: pa.Array) -> list[list[str]]:
-    """Return a column of lists of strings."""
-    labels = Labels.of(column.flatten())
-    names = {number: name for name, number in labels.numbers.items()}
-    return _split(column, [names[code] for code in labels.codes.tolist()])
-
-
-def _pairs(column: pa.Array) -> list[list[tuple[str, str]]]:
-    """Return a column of lists of lines and sides."""
-    fields = Lists.of(column).fields
-    return _split(column, list(zip(fields["line"].to_pylist(), fields["side"].to_pylist(), strict=True)))
-
-
-def _split(column: pa.Array, elements: list[Element]) -> list[list[Element]]:
-    """Split the elements of a column of lists into the lists of its rows."""
-    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    ends = np.cumsum(lengths).tolist()
-    return [elements[first:end] for first, end in zip([0, *ends], ends)]
+    def _seen(
+        self, person: Person, row: int, objects: Sequence[DetectedObject], signals: Sequence[Signal]
+    ) -> SeenPerson:
+        return SeenPerson(
+            person.track,
+            person.box,
+            person.zones,
+            person.crossed,
+            signals_of(person, objects, signals),
+            partial(self.table.read_again, row),
+            foot=person.foot,
+        )
 
 
 def _files(folder: Path, selection: Selection) -> list[Path]:
@@ -284,4 +289,4 @@ def _profiles(frames: Rows) -> set[str]:
     """Return the profiles of the first and the last result."""
     ends = {0, len(frames.file) - 1} if len(frames.file) else set[int]()
     rows = [read_row(frames.files[int(frames.file[at])], int(frames.number[at]), ["profile"]) for at in ends]
-    return {str(row["profile"]) for row in rows if row["profile"] is not None}
+    return {profile for row in rows for profile in row["profile"].to_pylist() if profile is not None}

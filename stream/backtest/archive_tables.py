@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from stream.archive.tables import SCHEMAS, YEAR_10000_US
 from stream.backtest.segments import Numbers
 from stream.backtest.selection import Field, MissingFieldError, Selection
-from stream.backtest.signal_columns import Labels
 from stream.settings.config_error import ConfigError
 
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
@@ -125,12 +124,11 @@ def check_parts(rows: Rows) -> None:
         raise MissingFieldError("parts", f"{rows.files[int(rows.file[found[0]])]} (column parts)", advice)
 
 
-def read_row(path: Path, number: int, columns: Sequence[str]) -> dict[str, object]:
-    """Return columns of one row; null if the file does not have them."""
+def read_row(path: Path, number: int, columns: Sequence[str]) -> dict[str, pa.Array]:
+    """Return columns of one row."""
     first, group = _row_group(path, number)
-    table = _read_group(path, group, tuple(columns))
-    row = table.slice(number - first, 1).to_pylist()[0]
-    return {name: row.get(name) for name in columns}
+    row = _read_group(path, group, tuple(columns)).slice(number - first, 1)
+    return {name: _one_piece(row.column(name)) for name in columns}
 
 
 def _read(path: Path, schema: pa.Schema, selection: Selection) -> tuple[pa.Table, Numbers]:
@@ -162,8 +160,8 @@ def _wanted(table: pa.Table, selection: Selection) -> NDArray[np.bool_] | None:
     """Return which rows are selected, None for all."""
     wanted = np.ones(table.num_rows, bool)
     if selection.cameras is not None:
-        cameras = Labels.of(_one_piece(table.column("camera")))
-        wanted &= np.isin(cameras.codes, [cameras.numbers.get(camera, -2) for camera in selection.cameras])
+        codes, names = coded(_one_piece(table.column("camera")))
+        wanted &= np.isin(codes, [number for number, name in enumerate(names) if name in selection.cameras])
     if selection.from_us is not None or selection.to_us is not None:
         capture_us = table.column("capture_utc").cast(pa.int64()).to_numpy()
         if selection.from_us is not None:
@@ -171,6 +169,12 @@ def _wanted(table: pa.Table, selection: Selection) -> NDArray[np.bool_] | None:
         if selection.to_us is not None:
             wanted &= capture_us < selection.to_us
     return None if wanted.all() else wanted
+
+
+def coded(column: pa.Array) -> tuple[Numbers, list[str]]:
+    """Return a column of strings, none of which is null, as numbers, and the string of each number."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    return encoded.indices.cast(pa.int64()).to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()
 
 
 def _one_piece(column: pa.ChunkedArray) -> pa.Array:
@@ -230,7 +234,7 @@ def _row_group(path: Path, number: int) -> tuple[int, int]:
 @lru_cache(maxsize=8)
 def _read_group(path: Path, group: int, columns: tuple[str, ...]) -> pa.Table:
     file = _opened(path, _row_groups(path)[0])
-    return file.read_row_group(group, [name for name in columns if name in file.schema_arrow.names], use_threads=False)
+    return file.read_row_group(group, list(columns), use_threads=False)
 
 
 def _may_contain(path: Path, folder: Path, selection: Selection) -> bool:

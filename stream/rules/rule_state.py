@@ -7,11 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
-from stream.results import Alert
+from stream.results import Alert, Person
 from stream.rules.alerts import ClearReason, Finding, Key, Moment, RuleAlerts
 from stream.rules.compiled import Rule, WantedAction
 from stream.rules.conditions import POSTURES, Run
-from stream.rules.signals import Seen, Shown
+from stream.rules.signals import Seen
 from stream.settings.values import duration_text
 
 MOST_PARTS = 2
@@ -21,7 +21,7 @@ LOW_HIPS = 0.35
 
 
 def person_reason(
-    action: tuple[str, float] | None, place: str, lasted_us: int, person: Shown, parts: Sequence[str]
+    action: tuple[str, float] | None, place: str, lasted_us: int, person: Person, parts: Sequence[str]
 ) -> str:
     """Return why there is an alert about a person.
 
@@ -50,7 +50,7 @@ def count_reason(people: int, action: str | None, place: str, lasted_us: int) ->
     return " ".join(what)
 
 
-def _details(person: Shown, parts: Sequence[str]) -> list[str]:
+def _details(person: Person, parts: Sequence[str]) -> list[str]:
     """Return what explains an action: the parts that a written one names, else the most relevant parts' states."""
     if parts:
         details = [_words(part) for part in dict.fromkeys(parts)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 from stream.results import Box, DetectedObject, Part, Person
 
@@ -37,17 +37,6 @@ class Signal(NamedTuple):
 NONE: frozenset[str] = frozenset()
 
 
-class Shown(Protocol):
-    """What reasons of alerts say about a person, as the result of the frame has it."""
-
-    @property
-    def trunk(self) -> int | None: ...
-    @property
-    def hips(self) -> float | None: ...
-    @property
-    def parts(self) -> Sequence[Part]: ...
-
-
 @dataclass(slots=True)
 class Seen:
     """A person in a frame: from a message, or from the columns of an archive."""
@@ -58,7 +47,7 @@ class Seen:
     crossed: Sequence[tuple[str, str]]
     values: list[float]
     """Those of `CompiledRules.signals`. The evaluator puts the scores of written actions before them."""
-    person: Callable[[], Shown]
+    person: Callable[[], Person]
     """Returns the person of the result, for reasons."""
     entered: frozenset[str] = NONE
     """Zones that the person is in, and was not in when last seen. Set by the evaluator."""
