@@ -90,9 +90,9 @@ def subscribe(
       and the file of your secret key. For a fleet, the directory's key; it has those of the engines.
     - `resume`: positions at which an earlier subscription stopped, the last one of the engine's run that it read last.
       The messages since then are requested as after any gap, and so is the beginning of each new run of the engine. If
-      empty, only the latter. Of runs that have ended, alerts are requested, which the engine may have kept, also of
-      topics of which nothing was received. While the replay server does not answer, the messages wait for half a
-      minute. For one engine, not for a fleet.
+      empty, only the latter and all alerts of the present run. Of runs that have ended, alerts are requested, which the
+      engine may have kept, also of topics of which nothing was received. While the replay server does not answer, the
+      messages wait for half a minute. For one engine, not for a fleet.
 
     Raises ValueError if a camera id, a kind, a key, the endpoint or a combination of these is invalid, and TypeError
     for other types.

@@ -114,11 +114,6 @@ class FleetSubscription(Subscription[AnyMessage]):
                 return cast("AnyMessage", item)
         raise StopAsyncIteration
 
-    def request_all(self, name: str, run: str, epoch: int) -> None:
-        for link in self._links.values():
-            if run in (link.run, link.subscription.run):
-                link.subscription.request_all(name, run, epoch)
-
     @property
     def engines(self) -> list[str]:
         """Names of the engines that are followed now, sorted."""

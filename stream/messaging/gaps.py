@@ -84,7 +84,7 @@ class Sequences:
 
     `resumed` has the positions at which an earlier reader stopped, the last one of the run that it read last. Then all
     later messages are wanted: a new run from its first message on, and new topics from theirs. If it is empty, only new
-    runs are wanted from their beginning.
+    runs and topics of alerts are wanted from their beginning.
     """
 
     def __init__(self, resumed: Iterable[Position] | None = None) -> None:
@@ -117,8 +117,11 @@ class Sequences:
             self._topics.move_to_end(topic)
             if len(self._topics) > TOPICS_FOLLOWED:
                 self._topics.popitem(last=False)
-            whole = self.whole_runs or topic.startswith("alerts/")
-            from_zero = self.whole_topics if followed is None else whole
+            alerts = topic.startswith("alerts/")
+            if followed is None:
+                from_zero = self.whole_topics or (alerts and self.whole_runs)
+            else:
+                from_zero = self.whole_runs or alerts
             return _skipped(topic, run, 0, epoch, seq) if from_zero else []
         self._topics.move_to_end(topic)
         due = followed[1]

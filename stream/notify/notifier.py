@@ -16,7 +16,7 @@ from stream.notify.engine_api import EngineApi
 from stream.notify.intake import Intake, Outcome, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
-from stream.results import Message, Stats, topic
+from stream.results import Message
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Kind, Subscription, subscribe
 
@@ -54,7 +54,7 @@ class Notifier:
         self.sessions: dict[str, MqttSession] = {}
         self._senders: dict[str, Sender] = {}
         self._version = self.ledger.version()
-        self._first_run = "" if self.ledger.meta("run") is None else None
+        self._first_run = "" if self.ledger.meta("run") is None else "none"
         """The engine's run at the first start: that parts of what it published before are gone is no loss."""
         self._told_unknown: set[str] = set()
         """Names in targets that the engine does not have, as they were logged."""
@@ -144,16 +144,12 @@ class Notifier:
     async def _next(self, messages: Subscription[Message]) -> Received:
         replayed = messages.counts.replayed
         message = await anext(messages)
+        self._first_run = self._first_run or messages.run
         return Received(message, messages.counts.replayed != replayed, message.run != messages.run)
 
     async def _take(self, burst: list[Received]) -> None:
         """Take messages; again and again if the disk fails: the engine's history has those that follow."""
         self._done(await self._retried(lambda: self.intake.take(burst, now())))
-        stats = next((one.message for one in burst if isinstance(one.message, Stats)), None)
-        if stats is not None and self._first_run == "":
-            self._first_run = stats.run
-            for camera in stats.cameras if stats.open_alerts else ():
-                self._subscription.request_all(topic("alerts", camera.camera), stats.run, camera.epoch)
 
     async def _tick(self) -> None:
         while True:
@@ -257,7 +253,7 @@ class Notifier:
                 self._ledger_failed(error)
 
     def _gap(self, gap: Gap) -> None:
-        before = gap.first_seq == 0 and gap.run == self._first_run
+        before = gap.first_seq == 0 and self._first_run in ("", gap.run)
         if gap.topic.startswith("alerts/") and not before:
             self.intake.gap(gap.missed - gap.replayed, more=gap.more)
 

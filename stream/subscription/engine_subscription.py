@@ -21,7 +21,7 @@ import zmq.asyncio
 
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
-from stream.messaging.gaps import Hole, Position, Sequences
+from stream.messaging.gaps import Position, Sequences
 from stream.results import Received, Stats, decode, topic_of
 from stream.settings.values import CAMERA_ID
 from stream.subscription.subscription import Admission, AnyMessage, Generations, Subscription
@@ -95,9 +95,6 @@ class EngineSubscription(Subscription[AnyMessage]):
                 return cast("AnyMessage", message)
             await self._receive(socket)
         raise StopAsyncIteration
-
-    def request_all(self, name: str, run: str, epoch: int) -> None:
-        self._missed.add([Hole(name, run, epoch, 0, None)])
 
     @property
     def drained(self) -> bool:

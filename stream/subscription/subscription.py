@@ -74,14 +74,6 @@ class Subscription(ABC, Generic[AnyMessage]):
         """Return the next message. May be cancelled, for example by a timeout, and called again, without loss."""
 
     @abstractmethod
-    def request_all(self, name: str, run: str, epoch: int) -> None:
-        """Request all messages of topic `name`, run and epoch, also those received, before the next one is returned.
-
-        For a reader that learns otherwise that some are missing: the numbers show neither messages before the first
-        one received nor messages at the end.
-        """
-
-    @abstractmethod
     def close(self) -> None:
         """Close the sockets at once. A waiting iteration ends. May be called again."""
 
