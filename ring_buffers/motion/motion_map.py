@@ -56,10 +56,6 @@ class MotionMap(msgspec.Struct, frozen=True, gc=False):
         cells = np.unpackbits(np.frombuffer(self.cells, np.uint8), count=self.columns * self.rows)
         return cells.view(np.bool_).reshape(self.rows, self.columns)
 
-    def moves_in(self, box: Box, size: tuple[int, int]) -> bool:
-        """Return whether a cell that `box` overlaps moves. `size`: width and height of the picture as shown."""
-        return bool((self.moving() & self.cells_in([box], size)).any())
-
     def cells_in(self, boxes: Sequence[Box], size: tuple[int, int]) -> NDArray[np.bool_]:
         """Return the cells that any of the boxes overlaps: bool [rows, columns]. `size`: width and height as shown."""
         found = np.zeros((self.rows, self.columns), np.bool_)
@@ -68,10 +64,6 @@ class MotionMap(msgspec.Struct, frozen=True, gc=False):
             left, top = max(int(x1 * across), 0), max(int(y1 * down), 0)
             found[top : max(-int(-y2 * down // 1), 0), left : max(-int(-x2 * across // 1), 0)] = True
         return found
-
-    def boxes(self, size: tuple[int, int], margin: int = 1) -> list[Box]:
-        """Return the boxes of connected moving cells, as `boxes_of` does."""
-        return boxes_of(self.moving(), size, margin)
 
 
 def boxes_of(cells: NDArray[np.bool_], size: tuple[int, int], margin: int = 1) -> list[Box]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from stages.looks import Look, LookKind
 
 KINDS: tuple[LookKind, ...] = get_args(LookKind)
 
-RECENT_S = 60.0
-"""Time over which recent frames are counted; up to the interval of `measure` longer."""
-SAMPLE_EVERY_S = 1.0
-"""Least time between samples, which limits their number."""
+RECENT_S = 30.0
+"""Recent frames are those of the last 30 to 60 s."""
 
 _PHRASES: dict[LookKind, str] = {
     "whole": "looked at as a whole",
@@ -23,13 +20,8 @@ _PHRASES: dict[LookKind, str] = {
 }
 
 
-class _Sample(NamedTuple):
-    at_s: float
-    frames: dict[LookKind, int]
-
-
 class LookCounts:
-    """Counts since the camera was started, and of the last minute.
+    """Counts since the camera was started, and recent ones.
 
     The inference thread calls `add`, the event loop everything else, which may miss the frame being counted.
     """
@@ -43,8 +35,9 @@ class LookCounts:
         """Looks for objects."""
         self.searched = 0
         """Views that were searched for small people."""
-        self._now_s = 0.0
-        self._samples: deque[_Sample] = deque([_Sample(0.0, dict(self.frames))])
+        self._before, self._later = dict(self.frames), dict(self.frames)
+        self._later_s = 0.0
+        """Time since `_later` was taken."""
 
     def add(self, look: Look) -> None:
         """Count one frame."""
@@ -58,17 +51,13 @@ class LookCounts:
 
     def measure(self, seconds: float) -> None:
         """Note the counts, `seconds` after the last call."""
-        self._now_s += seconds
-        if self._now_s - self._samples[-1].at_s < SAMPLE_EVERY_S:
-            return
-        self._samples.append(_Sample(self._now_s, dict(self.frames)))
-        while self._now_s - self._samples[1].at_s >= RECENT_S:
-            self._samples.popleft()
+        self._later_s += seconds
+        if self._later_s >= RECENT_S:
+            self._before, self._later, self._later_s = self._later, dict(self.frames), 0.0
 
     def recent(self) -> dict[LookKind, int]:
-        """Return the frames of the last minute, by what the detector looked at."""
-        before = self._samples[0].frames
-        return {kind: count - before[kind] for kind, count in self.frames.items()}
+        """Return the recent frames, by what the detector looked at."""
+        return {kind: count - self._before[kind] for kind, count in self.frames.items()}
 
 
 def in_words(frames: Mapping[LookKind, int]) -> str:

@@ -14,6 +14,7 @@ from ring_buffers.motion.motion_gate import MotionGate
 from ring_buffers.motion.motion_map import MotionMap
 from ring_buffers.slot_writers import shown_size
 from stages.third_party import weights
+from support.luma_scenes import moves_in
 from training.footage.labels import ClipLabels, read_labels
 
 LABELS = Path(training.footage.__file__).parent
@@ -42,7 +43,7 @@ def share_found(labels: ClipLabels, found: dict[float, MotionMap], label: str) -
         for box in person.boxes:
             seen = found[times[np.abs(times - box.time).argmin()]]
             if person.label_at(box.time) == label and not seen.everything:
-                hits.append(seen.moves_in(box.box, labels.size))
+                hits.append(moves_in(seen, box.box, labels.size))
     assert hits
     return float(np.mean(hits))
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ring_buffers.motion.motion_map import Box, MotionMap
+
 Luma = NDArray[np.float32]
 
 
@@ -64,3 +66,8 @@ def make_grey_film(path: Path, scenes: list[Luma], *, rate: int, bits_per_second
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def moves_in(found: MotionMap, box: Box, size: tuple[int, int]) -> bool:
+    """Return whether a cell that `box` overlaps moves. `size`: width and height of the picture as shown."""
+    return bool((found.moving() & found.cells_in([box], size)).any())

@@ -9,8 +9,8 @@ import pytest
 
 from ring_buffers.motion import motion_gate
 from ring_buffers.motion.motion_gate import MotionGate
-from ring_buffers.motion.motion_map import MotionMap
-from support.luma_scenes import Luma, grey_frame, levels, make_grey_film, street, with_person
+from ring_buffers.motion.motion_map import MotionMap, boxes_of
+from support.luma_scenes import Luma, grey_frame, levels, make_grey_film, moves_in, street, with_person
 
 SIZE = (1280, 720)
 SCENE = street(*SIZE)
@@ -39,8 +39,8 @@ def test_a_person_40_pixels_tall_at_720p_is_found_in_every_pixel_format(format: 
     found = gate.look(grey_frame(levels(with_person(SCENE, 700, 400, 40, 25)), format), 10 * STEP_US)
     box = person_box(700, 400, 40)
     assert not found.everything and found.share < 0.02
-    assert found.moves_in(box, SIZE)
-    (region,) = found.boxes(SIZE)
+    assert moves_in(found, box, SIZE)
+    (region,) = boxes_of(found.moving(), SIZE)
     assert region[0] <= box[0] and region[1] <= box[1] and region[2] >= box[2] and region[3] >= box[3]
     assert region[2] - region[0] <= 5 * 32 and region[3] - region[1] <= 5 * 33
 
@@ -53,8 +53,8 @@ def test_a_person_is_found_at_their_place_in_pictures_of_any_size(size: tuple[in
     tall = height / 4
     left, bottom = width * 0.7, height * 0.5
     found = gate.look(grey_frame(levels(with_person(scene, left, bottom, tall, -30))), 10 * STEP_US)
-    assert found.moves_in(person_box(left, bottom, tall), size)
-    ((x1, y1, x2, y2),) = found.boxes(size)
+    assert moves_in(found, person_box(left, bottom, tall), size)
+    ((x1, y1, x2, y2),) = boxes_of(found.moving(), size)
     assert x1 > width * 0.5 and y1 > height * 0.1 and x2 <= width and y2 < height * 0.8
 
 
@@ -73,7 +73,7 @@ def test_the_map_is_that_of_the_picture_as_shown(turns: int, monkeypatch: pytest
         rows, columns = (np.linspace(0, side, cells + 1) for side, cells in zip(shown.shape, found.moving().shape))
         cell = shown[int(rows[row]) : int(rows[row + 1]) + 1, int(columns[column]) : int(columns[column + 1]) + 1]
         assert cell.any()
-    (box,) = found.boxes(shown.shape[::-1], margin=0)
+    (box,) = boxes_of(found.moving(), shown.shape[::-1], margin=0)
     across, down = np.flatnonzero(shown.any(0)), np.flatnonzero(shown.any(1))
     assert box == pytest.approx((across[0], down[0], across[-1], down[-1]), abs=17)
 
@@ -93,7 +93,7 @@ def test_a_sender_that_scales_its_picture_does_not_move() -> None:
     for step in range(10, 20):
         assert gate.look(frame.reformat(640, 360, interpolation="AREA"), step * STEP_US).share < 0.02
     walker = grey_frame(levels(with_person(SCENE, 700, 400, 120, -40))).reformat(640, 360, interpolation="AREA")
-    assert gate.look(walker, 20 * STEP_US).moves_in(person_box(700, 400, 120), SIZE)
+    assert moves_in(gate.look(walker, 20 * STEP_US), person_box(700, 400, 120), SIZE)
 
 
 def looks(film: Path) -> list[MotionMap]:
@@ -110,5 +110,5 @@ def test_a_faint_walker_is_found_through_noise_and_h264(tmp_path: Path) -> None:
     noisy = [scene + rng.normal(0, 3, scene.shape).astype(np.float32) for scene in scenes]
     film = make_grey_film(tmp_path / "a.mp4", noisy, rate=10, bits_per_second=2_500_000, keyframe_every=20)
     found = looks(film)[20:]
-    hits = [one.moves_in(person_box(left, 400, 40), SIZE) for one, left in zip(found, lefts, strict=True)]
+    hits = [moves_in(one, person_box(left, 400, 40), SIZE) for one, left in zip(found, lefts, strict=True)]
     assert np.mean(hits) >= 0.9 and all(any(pair) for pair in pairwise(hits))
