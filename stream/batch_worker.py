@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ring_buffers.frames import FrameMeta, Lease
 from stages.device.halving import Halving, TooLargeError
@@ -31,54 +32,42 @@ from telemetry.tracing.frame_traces import FrameTraces
 logger = logging.getLogger(__name__)
 
 
+@dataclass
 class BatchWorker:
     """Processes one batch after another with `run`, once `use` was called."""
 
-    def __init__(
-        self,
-        batcher: Batcher,
-        load: LoadWatch,
-        cameras: Mapping[str, Camera],
-        publisher: Publisher,
-        live_pictures: LivePictures,
-        alerts: AlertBook,
-        pictures: FramePictures,
-        rules: RulesInForce,
-        observer: Observer,
-        health: Health,
-        traces: FrameTraces | None,
-        model_ref: results.ModelRef,
-    ) -> None:
-        self.model_ref = model_ref
-        """The model's description in results."""
-        self.processed = 0
-        """Frames published so far."""
-        self.abandoned = False
-        """The thread hung while the engine stopped; its remaining output is discarded."""
-        self.halving = Halving("detection", "frames", observer)
-        self._model: Model | None = None
-        self._batcher = batcher
-        self._load = load
-        self._cameras = cameras
-        self._publisher = publisher
-        self._live_pictures = live_pictures
-        self._alerts = alerts
-        self._pictures = pictures
-        self._rules = rules
-        self._observer = observer
-        self._health = health
-        self._traces = traces
+    batcher: Batcher
+    load: LoadWatch
+    cameras: Mapping[str, Camera]
+    publisher: Publisher
+    live_pictures: LivePictures
+    alerts: AlertBook
+    pictures: FramePictures
+    rules: RulesInForce
+    observer: Observer
+    health: Health
+    traces: FrameTraces | None
+    model_ref: results.ModelRef
+    """The model's description in results."""
+    processed: int = 0
+    """Frames published so far."""
+    abandoned: bool = False
+    """The thread hung while the engine stopped; its remaining output is discarded."""
+    _model: Model | None = None
+
+    def __post_init__(self) -> None:
+        self.halving = Halving("detection", "frames", self.observer)
 
     def use(self, model: Model) -> None:
         """Use this model from the next batch on."""
-        self._load.watch(model)
+        self.load.watch(model)
         self._model = model
-        self._batcher.needs_look = self._needs_look
+        self.batcher.needs_look = self._needs_look
 
     def next_batch(self) -> list[Lease]:
         """Wait for the next batch. Return an empty list as `Batcher.next_batch` does, or to measure the load again."""
-        self._load.update()
-        return self._batcher.next_batch(self._load.patience_s)
+        self.load.update()
+        return self.batcher.next_batch(self.load.patience_s)
 
     def _needs_look(self, meta: FrameMeta, newest: bool) -> bool:
         assert self._model is not None
@@ -89,30 +78,30 @@ class BatchWorker:
 
     def _apply_rules(self, camera: Camera, message: results.Frame) -> tuple[list[results.Event], list[results.Alert]]:
         try:
-            return camera.rules.apply(message, self._rules.compiled, camera.config.zones)
+            return camera.rules.apply(message, self.rules.compiled, camera.config.zones)
         except Exception:
             logger.exception("camera %s: the rules failed; it has none until they change", camera.config.id)
-            self._observer.stage_failed("rules")
-            self._alerts.clear(camera.config.id, "rules")
+            self.observer.stage_failed("rules")
+            self.alerts.clear(camera.config.id, "rules")
             return camera.rules.close_events(), []
 
     def end_silent(self) -> None:
         """Clear the alerts of cameras that have had no result for some time."""
-        for camera in list(self._cameras.values()):
+        for camera in list(self.cameras.values()):
             if not camera.stopped and camera.ring.policy == "latest":  # others may wait long for the model
-                camera.publish_ended(camera.rules.end_if_silent(), self._publisher, self._alerts)
+                camera.publish_ended(camera.rules.end_if_silent(), self.publisher, self.alerts)
 
     def run(self, batch: list[Lease]) -> None:
         """Run the model over a batch, publish every frame, and release the slots."""
-        self._load.set_level()
-        if self._traces is not None:
-            self._traces.choose([lease.meta for lease in batch])
+        self.load.set_level()
+        if self.traces is not None:
+            self.traces.choose([lease.meta for lease in batch])
         self.halving.run(len(batch), lambda start, stop: self._run(batch[start:stop]))
 
     def _run(self, batch: list[Lease]) -> None:
         """Raises `TooLargeError` if half the batch may fit. Any other error drops these frames only."""
         assert self._model is not None
-        traces = self._traces
+        traces = self.traces
         started_ns = time.monotonic_ns()
         looks: list[Look] = [WHOLE] * len(batch)
         if traces is not None:
@@ -136,31 +125,31 @@ class BatchWorker:
             traces.end(ended_ns)
         seconds = (ended_ns - started_ns) / 1e9
         if looked := sum(look.anything for look in looks):
-            self._batcher.batch_done(seconds, looked)
-        self._load.batch_done(seconds, batch, looks)
+            self.batcher.batch_done(seconds, looked)
+        self.load.batch_done(seconds, batch, looks)
 
     def _drop(self, batch: Sequence[Lease], error: Exception) -> None:
         stage = getattr(error, "stage", "pipeline")
         cameras = ", ".join(sorted({lease.meta.camera for lease in batch}))
         logger.error("stage %s failed; %d frames of %s are dropped", stage, len(batch), cameras, exc_info=error)
-        self._observer.stage_failed(stage)
-        if self._traces is not None:
-            self._traces.failed(stage, error)
-        self._health.stage_failed(stage, self.processed)
+        self.observer.stage_failed(stage)
+        if self.traces is not None:
+            self.traces.failed(stage, error)
+        self.health.stage_failed(stage, self.processed)
         for lease in batch:
-            camera = self._cameras.get(lease.meta.camera)
+            camera = self.cameras.get(lease.meta.camera)
             if camera is not None:
                 camera.ring.release(lease, DropReason.STAGE_ERROR)
 
     def _fail(self, lease: Lease, camera: Camera, stage: str) -> None:
         logger.error("stage %s gave NaN or infinity; a frame of %s is dropped", stage, lease.meta.camera)
-        self._observer.stage_failed(stage)
-        self._health.stage_failed(stage, self.processed)
+        self.observer.stage_failed(stage)
+        self.health.stage_failed(stage, self.processed)
         camera.ring.release(lease, DropReason.STAGE_ERROR)
 
     def _publish(self, lease: Lease, analysis: FrameAnalysis) -> None:
         meta = lease.meta
-        camera = self._cameras.get(meta.camera)
+        camera = self.cameras.get(meta.camera)
         if camera is None:
             return
         if camera.stopped or self.abandoned:  # while the model had the frame
@@ -170,28 +159,28 @@ class BatchWorker:
             self._fail(lease, camera, analysis.failed)
             return
         for event in camera.enter(meta):
-            self._publisher.publish(event)
-        trace_id = None if self._traces is None else self._traces.trace_id(meta)
+            self.publisher.publish(event)
+        trace_id = None if self.traces is None else self.traces.trace_id(meta)
         analysis, places = camera.zones.apply(meta, analysis, camera.config.zones, camera.config.lines)
         message = frame_message(meta, analysis, self.model_ref, trace_id, places, camera.exit.stated)
         written_events, alerts = self._apply_rules(camera, message)
-        self._publisher.publish(message)
+        self.publisher.publish(message)
         if camera.on_first_result is not None:
             first, camera.on_first_result = camera.on_first_result, None
             first()
         handed_ns = time.monotonic_ns()
-        if self._traces is not None:
-            self._traces.published(meta, handed_ns, len(analysis.people))
+        if self.traces is not None:
+            self.traces.published(meta, handed_ns, len(analysis.people))
         age_s = (handed_ns - meta.arrival_ns) / 1e9
         self.processed += 1
         events = [*camera.events.update(meta, analysis, self.model_ref.experimental), *written_events]
         shown = camera.exit.show(lease, message)
-        self._live_pictures.offer(shown)
+        self.live_pictures.offer(shown)
         camera.exit.offer(shown)
         if alerts or events:
-            self._pictures.take([*alerts, *events], shown, message)  # before anyone knows of them
+            self.pictures.take([*alerts, *events], shown, message)  # before anyone knows of them
         if alerts:
-            self._alerts.take(alerts)
+            self.alerts.take(alerts)
         camera.ring.release(lease)
         camera.tracks = analysis.tracks
         camera.looks.add(analysis.look)
@@ -200,8 +189,8 @@ class BatchWorker:
         if meta.clock == "rtcp":
             capture_age_s = (time.time_ns() // 1000 - meta.capture_us) / 1e6
             camera.capture_ages.observe(capture_age_s)
-        self._observer.frame_published(meta.camera, age_s, capture_age_s)
+        self.observer.frame_published(meta.camera, age_s, capture_age_s)
         if age_s * 1e9 > camera.staleness_ns and camera.ring.policy == "latest":
-            self._load.published_late()
+            self.load.published_late()
         for event in events:
-            self._publisher.publish(event)
+            self.publisher.publish(event)
