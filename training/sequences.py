@@ -198,20 +198,12 @@ def _regions(own: VisualInput | None, like: VisualInput | None, rows: int) -> tu
     return parts, objects, torch.zeros(rows, dtype=torch.bool, device=objects.device)
 
 
-class Source(ABC):
-    """A source of batches whose random state can be saved, so that a resumed run sees the same batches as an
-    uninterrupted one. Its whole state is that of one random generator, unless it says otherwise."""
+class Seeded:
+    """Draws from one random generator, whose state can be saved, so that a resumed run sees the same as an
+    uninterrupted one."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-
-    @abstractmethod
-    def batch(self, count: int, window: int) -> Tensors:
-        """Return `count` sequences of 1 to `window` steps, on the CPU."""
-
-    def fresh(self, count: int, window: int) -> Tensors:
-        """Return sequences as `batch`, of which none was returned before."""
-        return self.batch(count, window)
 
     def state(self) -> dict[str, Any]:
         """Return the state to resume from."""
@@ -220,3 +212,15 @@ class Source(ABC):
     def restore(self, state: dict[str, Any]) -> None:
         """Resume from a saved state."""
         self.rng.bit_generator.state = state
+
+
+class Source(Seeded, ABC):
+    """A source of batches."""
+
+    @abstractmethod
+    def batch(self, count: int, window: int) -> Tensors:
+        """Return `count` sequences of 1 to `window` steps, on the CPU."""
+
+    def fresh(self, count: int, window: int) -> Tensors:
+        """Return sequences as `batch`, of which none was returned before."""
+        return self.batch(count, window)

@@ -26,7 +26,7 @@ from stages.profiles import load_profile
 from stages.settings import ModelSettings, PipelineSettings
 from stages.settings_file import error_text
 from stages.types import PersonAnalysis
-from training.footage.intervals import bootstrap_share
+from training.footage.judging import bootstrap_share
 from training.video.frames import lent_frames
 
 HEIGHTS = (40, 60, 90)

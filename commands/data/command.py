@@ -17,7 +17,7 @@ from commands.data.generate import generate_command
 from commands.data.importing import EPILOG as IMPORT_EPILOG
 from commands.data.importing import import_command
 from commands.ending import EXIT_FAILED, EXIT_USAGE, fail, plain_console, say
-from training.console.progress_bar import progress_bar
+from training.console import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -46,8 +46,7 @@ def generate_command(
 
     Ctrl-C ends after the videos in progress; complete videos are kept.
     """
-    from training.console.progress_bar import progress_bar
-    from training.console.stopping import stopped_by_signals
+    from training.console import progress_bar, stopped_by_signals
     from training.synthetic.motion.movement import ACTIONS
     from training.synthetic.videos.folder import GeneratedFolder, Plan
     from training.synthetic.videos.sheet import save_sheet

@@ -89,7 +89,7 @@ def import_command(
     skip_errors: Annotated[bool, typer.Option("--skip-errors", help="Leave out files that can't be read.")] = False,
 ) -> None:
     """Import recorded motion, 2-D annotations or labelled videos as a source of a data folder."""
-    from training.console.progress_bar import progress_bar
+    from training.console import progress_bar
     from training.sources.formats.body import FormatError
     from training.sources.formats.bvh import read_joint_map
     from training.sources.formats.importing import PUBLIC, Request, import_source

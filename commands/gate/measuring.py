@@ -25,7 +25,7 @@ from stream.rules_file import check_names, load_rules, stored_names
 from stream.settings.engine import CameraConfig
 from stream.settings.rules import RuleConfig, RulesConfig
 from stream.settings.values import CAMERA_ID
-from training.console.progress_bar import progress_bar
+from training.console import progress_bar
 from training.footage.judging import Judged
 from training.footage.labels import OTHER
 from training.gate.answers import (

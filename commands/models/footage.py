@@ -88,7 +88,7 @@ def score_command(
 
     Without --data, the packaged clips are scored, in person-seconds.
     """
-    from training.console.progress_bar import progress_bar
+    from training.console import progress_bar
     from training.scoring.clips import packaged_labels, score_clip
     from training.scoring.figures import clip_figures, clips_json
 
@@ -188,7 +188,7 @@ def _chosen_sets(data: Path, names: Sequence[str] | None) -> tuple[list[FilmSet]
 
 
 def _watch(chosen: _DataScoring, films: Sequence[FilmSet], checkpoint: Checkpoint) -> list[WatchedSet]:
-    from training.console.progress_bar import progress_bar
+    from training.console import progress_bar
     from training.scoring.film_sets import watched_sets
 
     with progress_bar("analysing videos") as progress:

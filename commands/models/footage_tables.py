@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from training.footage.intervals import Interval
-    from training.footage.judging import MacroFigure
+    from training.footage.judging import Interval, MacroFigure
     from training.scoring.clips import ClipScore
     from training.scoring.figures import FilmFigures, FrameFigures, SequenceFigures
 

@@ -114,8 +114,7 @@ def frozen_command(
     Refused if the generator's code has changed since. Ctrl-C ends after the videos in progress, a second Ctrl-C at
     once; complete videos are kept, and the same command continues from there.
     """
-    from training.console.progress_bar import progress_bar
-    from training.console.stopping import stopped_by_signals
+    from training.console import progress_bar, stopped_by_signals
     from training.synthetic.scoring.frozen_plan import plan_of
     from training.synthetic.scoring.frozen_set import CURRENT, read_frozen_set
     from training.synthetic.videos.folder import GeneratedFolder
@@ -165,7 +164,7 @@ def _score(
     folder: Path, manifest: Manifest, profile: str, conditions: Conditions, workers: int
 ) -> tuple[ModelInfo, list[Scored]]:
     """Return the model, and the scores of the videos in the manifest's order. Errors are printed."""
-    from training.console.progress_bar import progress_bar
+    from training.console import progress_bar
     from training.synthetic.scoring.known_videos import known_videos
     from training.synthetic.scoring.runs import check_models
     from training.synthetic.scoring.workers import score_videos

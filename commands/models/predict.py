@@ -77,7 +77,7 @@ def _answer(
     """Answer the videos that have no answer yet. Print each error, and return how many videos have one."""
     from stages.profiles import load_model
     from training.benchmark.predict import answer_unreadable, answer_video
-    from training.console.progress_bar import progress_bar
+    from training.console import progress_bar
 
     for sentence in found.misnamed:
         _say(f"skipped: {sentence}")

@@ -21,8 +21,7 @@ from stages.profiles import load_checkpoint
 from stages.third_party import weights
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.feature_cache import DETECTOR
-from training.console.progress_bar import progress_bar
-from training.console.stopping import stopped_by_signals
+from training.console import progress_bar, stopped_by_signals
 from training.run.clip_run import (
     ClipRun,
     ExampleRun,

@@ -13,7 +13,7 @@ from stream.backtest.coverage import Coverage, utc_text
 from stream.backtest.labels import Judged, Label
 from stream.backtest.raised import Comparison, Raised
 from stream.settings.rules import RuleConfig
-from training.footage.intervals import Interval, clopper_pearson, poisson_count
+from training.footage.judging import Interval, clopper_pearson, poisson_count
 
 _ALERT = ("zone", "line", "track", "people", "action", "score", "box", "reason", "severity", "run", "epoch", "frame",
           "alert")  # fmt: skip

@@ -29,9 +29,8 @@ from training.annotated_videos.feature_cache import (
     file_sha256,
     watch_videos,
 )
-from training.annotated_videos.known_people import OwnLabels, read_known
 from training.annotated_videos.sightings import Sightings, SightingsFileError, read_sightings
-from training.annotated_videos.step_labels import Labels, Unknown, label_steps
+from training.annotated_videos.step_labels import Labels, OwnLabels, Unknown, label_steps, read_known
 from training.annotated_videos.watching import WatchSettings
 from training.kinetics_tps import AnnotatedFrame, Dataset, DatasetError, Video
 from training.kinetics_tps.annotations import encode_frame

@@ -28,7 +28,7 @@ import stages
 from stages.third_party import weights
 from training.annotated_videos.sightings import key_of, write_sightings
 from training.annotated_videos.watching import Watcher, WatchSettings
-from training.console.stopping import ctrl_c_ignored
+from training.console import ctrl_c_ignored
 from training.video.frames import VideoReadError
 
 FEATURES = ".features"

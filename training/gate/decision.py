@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from training.footage.intervals import Interval, bootstrap_macro, bootstrap_share, macro
+from training.footage.judging import Interval, bootstrap_macro, bootstrap_share, macro
 
 SIGNIFICANT = 0.05
 """A difference that is less likely than this by chance refuses the checkpoint."""

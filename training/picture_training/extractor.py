@@ -21,8 +21,8 @@ from stages.detection.region_detector import PERSON
 from stages.region_features.vgg_features import PictureRegions, VggConfig, VggFeatures
 from stages.region_features.vgg_weights import load_features, save_features
 from stages.vocabulary import PARTS
-from training.annotated_videos.known_people import KnownPerson, box_iou, read_known
 from training.annotated_videos.region_sources import weights_file
+from training.annotated_videos.step_labels import KnownPerson, box_iou, read_known
 from training.kinetics_tps import AnnotatedFrame, Dataset, Seen, Video
 from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.seen_labels import OUTSIDE

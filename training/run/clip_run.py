@@ -23,10 +23,10 @@ from training.run.learning.warm_start import from_keypoints_alone
 from training.run.record import learned_before
 from training.sequences import Source
 from training.settings.run_config import ModelConfig, TrainingConfig
-from training.sources.clip_tracks import ExampleTracks, VerdictTracks
 from training.sources.examples.example_clips import SOURCE as EXAMPLES
 from training.sources.examples.example_clips import ExampleClips, open_examples
 from training.sources.terms import DataFolderError
+from training.sources.tracks import ExampleTracks, VerdictTracks
 from training.sources.verdicts.verdict_clips import SOURCE as VERDICTS
 from training.sources.verdicts.verdict_clips import VerdictClips, open_verdicts
 

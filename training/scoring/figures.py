@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training.footage.intervals import Interval
 from training.footage.judging import (
     THRESHOLDS,
+    Interval,
     Judged,
     MacroFigure,
     Selective,

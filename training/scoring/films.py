@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stages.types import Box, FrameAnalysis
-from training.footage.intervals import Interval, clopper_pearson, poisson_count
-from training.footage.judging import Judged
+from training.footage.judging import Interval, Judged, clopper_pearson, poisson_count
 
 SCORED_ACTIONS = (
     "stand", "walk", "run", "jump", "crouch", "sit", "lie", "crawl", "fall", "sit_down", "stand_up", "wave", "clap",

@@ -26,8 +26,7 @@ from stages.region_features.step_regions import REGION_OF_PART
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip
 from training.run.learning.batches import Batches
-from training.run.learning.keeping import KeptAnswers
-from training.run.learning.losses import losses, measure_rarity
+from training.run.learning.losses import KeptAnswers, losses, measure_rarity
 from training.run.learning.warm_start import (
     WarmStartError,
     begin_from,

@@ -10,7 +10,7 @@ from itertools import islice
 
 import torch
 
-from training.console.stopping import ctrl_c_ignored
+from training.console import ctrl_c_ignored
 from training.synthetic.scoring.known_videos import KnownVideo
 from training.synthetic.scoring.runs import Bench, Conditions, Scored, load_bench, read_video_truth
 from training.synthetic.videos.truth import Truth

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.vocabulary import Vocabulary
-from training.sequences import Sequences, Source, without_steps
+from training.sequences import Seeded, Sequences, without_steps
 from training.synthetic.activities import MotionLibrary
 from training.synthetic.motion.movement import ACTION_INDEX, ACTIONS
 from training.synthetic.motion.pace import without_doubtful_actions
@@ -40,7 +40,7 @@ class Batch(Sequences):
     from_behind: NDArray[np.bool_]
 
 
-class Generator(Source):
+class Generator(Seeded):
     """A generator of batches. With `held_out`, its motions, gestures, builds and cameras never occur in training.
 
     The vocabulary must have all 24 actions, unless `partial` is set: then sequences end only with actions that it has,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.annotated_videos.known_people import link_people
+from training.annotated_videos.step_labels import link_people
 
 Boxes = NDArray[np.float64]
 SIZE = 40

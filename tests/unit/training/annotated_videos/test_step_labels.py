@@ -12,9 +12,16 @@ from hypothesis import strategies as st
 from stages.vocabulary import PARTS, STILL, packaged
 from support.training.folder_examples import BOX, annotated
 from support.training.kinetics_tps_examples import LISTS
-from training.annotated_videos.known_people import KnownFrames, KnownPerson, OwnLabels, from_annotations, from_truth
 from training.annotated_videos.sightings import Sightings
-from training.annotated_videos.step_labels import Unknown, label_steps
+from training.annotated_videos.step_labels import (
+    KnownFrames,
+    KnownPerson,
+    OwnLabels,
+    Unknown,
+    from_annotations,
+    from_truth,
+    label_steps,
+)
 from training.kinetics_tps.video_roles import roles_of
 from training.synthetic.videos.truth import TrueFrame, TruePerson, Truth
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.footage.intervals import (
+from training.footage.judging import (
     bootstrap_macro,
     clopper_pearson,
     macro,

@@ -19,11 +19,11 @@ from support.training.clip_runs import begun, generated, on_clips, probabilities
 from support.training.example_people import example_clips, starting_checkpoint, watched_examples
 from support.training.training_examples import motion_clips
 from training.run.clip_run import ExampleRun, example_run, grown
-from training.run.learning.keeping import KeptAnswers
+from training.run.learning.losses import KeptAnswers
 from training.run.validation.held_out import KnownActions, example_figures
 from training.sequences import Tensors
 from training.settings.run_config import DEFAULTS, TrainingConfig, load
-from training.sources.clip_tracks import ExampleTracks
+from training.sources.tracks import ExampleTracks
 from training.synthetic.sequences.generator import Generator
 
 WORDS = packaged("edge")

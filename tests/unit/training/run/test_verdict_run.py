@@ -21,8 +21,8 @@ from training.run.learning.training_run import TrainingError
 from training.run.record import learned_before
 from training.run.train import train
 from training.run.validation.held_out import KnownActions, verdict_figures
-from training.sources.clip_tracks import VerdictTracks
 from training.sources.terms import DataFolderError
+from training.sources.tracks import VerdictTracks
 from training.sources.verdicts.verdict_clips import JudgedClip
 
 WORDS = packaged("edge")

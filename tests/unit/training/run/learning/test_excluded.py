@@ -13,8 +13,7 @@ from stages.heads.network import SequenceOutputs
 from stages.vocabulary import packaged
 from support.training.example_people import starting_checkpoint
 from support.training.training_examples import motion_clips
-from training.run.learning.keeping import KeptAnswers
-from training.run.learning.losses import excluded_loss, losses
+from training.run.learning.losses import KeptAnswers, excluded_loss, losses
 from training.sequences import Tensors, to_tensors
 from training.settings.run_config import load
 from training.synthetic.sequences.generator import Generator

@@ -8,7 +8,7 @@ from stages.vocabulary import packaged
 from support.training.example_people import watched_examples
 from training.run.clip_run import grown
 from training.sequences import Source
-from training.sources.clip_tracks import LARGEST_NOISE, STRETCH, ExampleTracks, varied
+from training.sources.tracks import LARGEST_NOISE, STRETCH, ExampleTracks, varied
 from training.synthetic.sequences.keypoint_noise import BIAS, JITTER
 
 WORDS = grown(packaged("edge"), ["flap"])

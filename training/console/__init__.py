@@ -1,1 +1,0 @@
-"""Progress bars and stopping of long runs."""
