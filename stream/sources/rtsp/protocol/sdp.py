@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from stream.sources.rtsp.protocol.messages import MAX_URL
 
 RATE = 90_000
 """Clock rate of the supported codecs, Hz."""
-MAX_FRAME_RATE = 1000.0
 MAX_PARAMETER_SETS = 64
 
 _CODECS: dict[str, Literal["h264", "h265"]] = {"h264": "h264", "h265": "h265", "hevc": "h265"}
@@ -42,12 +40,8 @@ class VideoDescription:
     """The stream's `control` as written; None if it has none."""
     session_control: str | None = None
     """The session's `control` as written, for all streams together."""
-    format: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Parameters of the `fmtp` line; names in lower case."""
     parameter_sets: tuple[bytes, ...] = field(default=(), repr=False)
     """NAL units without start codes, in the order in which a decoder needs them. Undecodable ones are left out."""
-    framerate: float | None = None
-    """Frames per second; None if it is missing or implausible."""
 
 
 @dataclass(slots=True)
@@ -61,7 +55,6 @@ class _Section:
     codecs: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     """Payload type → codec and clock rate."""
     formats: dict[str, dict[str, str]] = field(default_factory=dict)
-    framerate: float | None = None
 
 
 def describe_video(sdp: bytes) -> VideoDescription:
@@ -111,8 +104,6 @@ def _attribute(section: _Section, name: str, value: str) -> None:
             section.codecs.setdefault(found[1], (found[2], rate))
         case "fmtp" if found := _FMTP.fullmatch(value):
             section.formats.setdefault(found[1], {}).update(_parameters(found[2]))
-        case "framerate" | "x-framerate":
-            section.framerate = section.framerate or _framerate(value)
 
 
 def _parameters(text: str) -> Iterator[tuple[str, str]]:
@@ -120,14 +111,6 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
         name, _, value = part.partition("=")
         if name.strip():
             yield name.strip().lower(), value.strip().strip('"')
-
-
-def _framerate(text: str) -> float | None:
-    try:
-        rate = float(text)
-    except ValueError:
-        return None
-    return rate if math.isfinite(rate) and 0 < rate <= MAX_FRAME_RATE else None
 
 
 def _video(section: _Section, session_control: str | None) -> VideoDescription:
@@ -150,9 +133,7 @@ def _video(section: _Section, session_control: str | None) -> VideoDescription:
             int(payload_type),
             section.control,
             session_control,
-            parameters,
             _parameter_sets(codec, parameters),
-            section.framerate,
         )
     raise UnsupportedStreamError("codec")
 

@@ -30,9 +30,7 @@ from stream.sources.rtsp.protocol.messages import Headers, Message, Request, Res
 from stream.sources.rtsp.protocol.sdp import VideoDescription, describe_video
 from stream.sources.rtsp.protocol.transport_header import (
     Delivery,
-    RtpInfo,
     parse_interleaved_delivery,
-    parse_rtp_info,
     parse_udp_delivery,
 )
 
@@ -142,10 +140,6 @@ class Prepared:
 class Playing:
     """PLAY succeeded."""
 
-    description: VideoDescription
-    delivery: Delivery
-    rtp_info: RtpInfo | None
-
 
 @dataclass(frozen=True, slots=True)
 class Redirected:
@@ -156,9 +150,7 @@ class Redirected:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The session has ended: `torn_down` by us, `ended` by the server."""
-
-    reason: Literal["torn_down", "ended"]
+    """The session has ended, by us or by the server."""
 
 
 Event = Send | Prepared | Playing | Redirected | Closed
@@ -214,7 +206,6 @@ class RtspSession:
         self._aggregate_url = address.request_url
         self._media_urls = [address.request_url]
         """Candidate URLs for SETUP, likeliest first."""
-        self._delivery: Delivery | None = None
 
     def begin(self) -> bytes:
         """Return the first request."""
@@ -255,7 +246,7 @@ class RtspSession:
             case "PLAY":
                 return self._handle_play(message)
             case _:
-                return [Closed("torn_down")]
+                return [Closed()]
 
     def _request(self, pending: _PendingRequest) -> bytes:
         self._sequence += 1
@@ -347,10 +338,10 @@ class RtspSession:
         self._note_session(answer.headers)
         transport = answer.headers.get("Transport")
         if self._client_ports is None:
-            self._delivery = parse_interleaved_delivery(transport, CHANNELS)
+            delivery: Delivery = parse_interleaved_delivery(transport, CHANNELS)
         else:
-            self._delivery = parse_udp_delivery(transport)
-        return [Prepared(self.description, self._delivery), Send(self._request_play())]
+            delivery = parse_udp_delivery(transport)
+        return [Prepared(self.description, delivery), Send(self._request_play())]
 
     def _note_session(self, headers: Headers) -> None:
         found = _SESSION.match((headers.get("Session") or "").strip())
@@ -369,10 +360,8 @@ class RtspSession:
             self._aggregate_url = self._media_urls[0]
             return [Send(self._request_play())]
         _require_success("PLAY", answer)
-        assert self.description is not None and self._delivery is not None
         self._note_session(answer.headers)
-        rtp_info = parse_rtp_info(answer.headers.get("RTP-Info"), self._media_urls[0])
-        return [Playing(self.description, self._delivery, rtp_info)]
+        return [Playing()]
 
     def _handle_request(self, request: Request) -> list[Event]:
         """Answer a request from the server."""
@@ -380,7 +369,7 @@ class RtspSession:
             case "REDIRECT":
                 return [self._reply(request, 200, "OK"), Redirected(self._redirect_target(request.headers))]
             case "TEARDOWN":
-                return [self._reply(request, 200, "OK"), Closed("ended")]
+                return [self._reply(request, 200, "OK"), Closed()]
             case "OPTIONS" | "GET_PARAMETER" | "SET_PARAMETER" | "ANNOUNCE":
                 return [self._reply(request, 200, "OK")]
             case _:

@@ -1,4 +1,4 @@
-"""Parser for a server's `Transport` and `RTP-Info` headers, which describe how packets are delivered."""
+"""Parser for a server's `Transport` header, which describes how packets are delivered."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from stream.sources.rtsp.protocol.errors import LowerTransportError
 
 _PAIR = re.compile(r"\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?")
 _HOST = re.compile(r"[0-9A-Za-z.:_-]{1,255}")
-_SSRC = re.compile(r"\s*(?:0[xX])?([0-9A-Fa-f]{1,8})\s*")
-_ENTRIES = re.compile(r",(?=\s*url\s*=)", re.IGNORECASE)
-_URL = re.compile(r"\s*url\s*=\s*\"?([^;,\"\s]*)", re.IGNORECASE)
-_SEQUENCE = re.compile(r";\s*seq\s*=\s*(\d{1,5})(?!\d)", re.IGNORECASE)
-_TIMESTAMP = re.compile(r";\s*rtptime\s*=\s*(\d{1,10})(?!\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +18,6 @@ class InterleavedDelivery:
 
     rtp_channel: int
     rtcp_channel: int
-    ssrc: int | None = None
-    """As announced: some servers send another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +29,9 @@ class UdpDelivery:
     rtcp_port: int | None
     source: str | None = None
     """Announced source address of the packets; None if it is missing or invalid: then the server's own is used."""
-    ssrc: int | None = None
-    """As announced: some servers send another one."""
 
 
 Delivery = InterleavedDelivery | UdpDelivery
-
-
-@dataclass(frozen=True, slots=True)
-class RtpInfo:
-    """Announced numbers of the first packet; servers often leave them out or get them wrong."""
-
-    sequence: int | None
-    timestamp: int | None
 
 
 def parse_interleaved_delivery(transport: str | None, requested: tuple[int, int]) -> InterleavedDelivery:
@@ -58,7 +41,7 @@ def parse_interleaved_delivery(transport: str | None, requested: tuple[int, int]
     if channels is None and ("UDP" in profile or "server_port" in options or "multicast" in options):
         raise LowerTransportError("the server does not send over TCP")
     rtp, rtcp = channels or requested
-    return InterleavedDelivery(rtp, min(rtp + 1, 255) if rtcp is None else rtcp, _ssrc(options.get("ssrc")))
+    return InterleavedDelivery(rtp, min(rtp + 1, 255) if rtcp is None else rtcp)
 
 
 def parse_udp_delivery(transport: str | None) -> UdpDelivery:
@@ -72,25 +55,7 @@ def parse_udp_delivery(transport: str | None) -> UdpDelivery:
     source = options.get("source", "").strip('"[] ')
     if source in ("0.0.0.0", "::") or not _HOST.fullmatch(source):
         source = None
-    return UdpDelivery(
-        rtp or None,
-        (rtp + 1 if rtp and rtp < 65535 and rtcp is None else rtcp) or None,
-        source,
-        _ssrc(options.get("ssrc")),
-    )
-
-
-def parse_rtp_info(value: str | None, media_url: str) -> RtpInfo | None:
-    """Return the `RTP-Info` of this stream, or None if there is none that clearly belongs to it."""
-    entries = _ENTRIES.split(value or "")
-    ours = [entry for entry in entries if (url := _URL.match(entry)) and _matches(url[1], media_url)]
-    entry = ours[0] if ours else entries[0] if len(entries) == 1 else ""
-    sequence, timestamp = _SEQUENCE.search(entry), _TIMESTAMP.search(entry)
-    info = RtpInfo(
-        int(sequence[1]) if sequence and int(sequence[1]) < 1 << 16 else None,
-        int(timestamp[1]) if timestamp and int(timestamp[1]) < 1 << 32 else None,
-    )
-    return info if (info.sequence, info.timestamp) != (None, None) else None
+    return UdpDelivery(rtp or None, (rtp + 1 if rtp and rtp < 65535 and rtcp is None else rtcp) or None, source)
 
 
 def _options(transport: str | None) -> tuple[str, dict[str, str]]:
@@ -106,13 +71,3 @@ def _pair(text: str | None, limit: int) -> tuple[int, int | None] | None:
         return None
     second = int(found[2]) if found[2] else None
     return int(found[1]), second if second is not None and second <= limit else None
-
-
-def _ssrc(text: str | None) -> int | None:
-    found = _SSRC.fullmatch(text or "")
-    return int(found[1], 16) if found else None
-
-
-def _matches(url: str, media_url: str) -> bool:
-    """Return whether it is the same URL or its end: some servers give only the track."""
-    return bool(url) and (url == media_url or media_url.endswith("/" + url.rpartition("/")[2]))

@@ -8,8 +8,8 @@ import pytest
 
 from stream.sources.rtsp.protocol.address import RtspAddress
 from stream.sources.rtsp.protocol.framing import Framing
-from stream.sources.rtsp.protocol.session import Event, Playing, RtspSession, Send
-from stream.sources.rtsp.protocol.transport_header import InterleavedDelivery, RtpInfo
+from stream.sources.rtsp.protocol.session import Event, Playing, Prepared, RtspSession, Send
+from stream.sources.rtsp.protocol.transport_header import InterleavedDelivery
 from support.rtsp_servers.camera_descriptions import AXIS, DAHUA, HIKVISION, MEDIAMTX, REOLINK, UNIFI, UNIVIEW
 
 Exchange = tuple[str, bytes]
@@ -23,7 +23,6 @@ class Camera(NamedTuple):
     sdp: bytes
     exchanges: list[Exchange]
     delivery: InterleavedDelivery
-    rtp_info: RtpInfo | None
     keep_alive: str
     keep_alive_after_s: float
 
@@ -59,8 +58,7 @@ CAMERAS = {
                 b"url=rtsp://192.168.1.64:554/Streaming/Channels/101/trackID=1;seq=12001;rtptime=1943102\r\n\r\n",
             ),
         ],
-        InterleavedDelivery(0, 1, 0x4D8EC4A3),
-        RtpInfo(12001, 1943102),
+        InterleavedDelivery(0, 1),
         "GET_PARAMETER rtsp://192.168.1.64:554/Streaming/Channels/101/",
         30.0,
     ),
@@ -94,8 +92,7 @@ CAMERAS = {
                 b"RTP-Info: url=trackID=0;seq=24015;rtptime=3103416472\r\n\r\n",
             ),
         ],
-        InterleavedDelivery(0, 1, 0x6BB1EBE4),
-        RtpInfo(24015, 3103416472),
+        InterleavedDelivery(0, 1),
         "GET_PARAMETER rtsp://10.0.0.7:554/cam/realmonitor?channel=1&subtype=0/",
         30.0,
     ),
@@ -131,8 +128,7 @@ CAMERAS = {
                 b"videocodec=h264;seq=29931;rtptime=1181520459\r\nRange: npt=now-\r\n\r\n",
             ),
         ],
-        InterleavedDelivery(0, 1, 0x1E2D3C4B),
-        RtpInfo(29931, 1181520459),
+        InterleavedDelivery(0, 1),
         "GET_PARAMETER rtsp://192.168.0.90/axis-media/media.amp?videocodec=h264",
         30.0,
     ),
@@ -169,7 +165,6 @@ CAMERAS = {
             ),
         ],
         InterleavedDelivery(0, 1),
-        RtpInfo(42001, 871520),
         "GET_PARAMETER rtsp://192.168.1.141/h265Preview_01_main/",
         30.0,
     ),
@@ -194,7 +189,6 @@ CAMERAS = {
             ("PLAY rtsp://192.168.1.1:7447/aBcDeF/", b"RTSP/1.0 200 OK\r\nCSeq: 4\r\nSession: Jk3nPq\r\n\r\n"),
         ],
         InterleavedDelivery(2, 3),
-        None,
         "OPTIONS rtsp://192.168.1.1:7447/aBcDeF/",
         30.0,
     ),
@@ -223,8 +217,7 @@ CAMERAS = {
                 b"rtptime=717574556\r\nServer: gortsplib\r\nSession: d3b07384d113edec49eaa6238ad5ff00\r\n\r\n",
             ),
         ],
-        InterleavedDelivery(0, 1, 0x9A8B7C6D),
-        RtpInfo(35243, 717574556),
+        InterleavedDelivery(0, 1),
         "GET_PARAMETER rtsp://127.0.0.1:8554/cam/",
         30.0,
     ),
@@ -253,7 +246,6 @@ CAMERAS = {
             ("PLAY rtsp://192.168.1.13/media/video1", b"RTSP/1.0 200 OK\nCSeq: 5\nSession: 90af1bd2\n\n"),
         ],
         InterleavedDelivery(0, 1),
-        None,
         "OPTIONS rtsp://192.168.1.13/media/video1",
         10.0,
     ),
@@ -269,6 +261,7 @@ def asked(data: bytes) -> str:
 def test_sessions_with_particular_cameras_play(camera: Camera, bytes_at_a_time: int) -> None:
     session = RtspSession(RtspAddress.parse(camera.address), "tcp")
     events: list[Event] = []
+    prepared: list[Prepared] = []
     packets: list[bytes] = []
     framing = Framing(
         lambda _, view: packets.append(bytes(view)), lambda message: events.extend(session.receive(message))
@@ -284,9 +277,10 @@ def test_sessions_with_particular_cameras_play(camera: Camera, bytes_at_a_time: 
             framing.buffer()[: len(part)] = part
             framing.filled(len(part))
         sent += [event.data for event in events if isinstance(event, Send)]
+        prepared += [event for event in events if isinstance(event, Prepared)]
     assert len(sent) == len(camera.exchanges)
     assert session.description is not None
-    assert events == [Playing(session.description, camera.delivery, camera.rtp_info)]
+    assert (prepared, events) == ([Prepared(session.description, camera.delivery)], [Playing()])
     keep_alive = session.keep_alive()
     assert (asked(keep_alive), session.keep_alive_after_s) == (camera.keep_alive, camera.keep_alive_after_s)
     challenged = any(b" 401 " in answer for _, answer in camera.exchanges)
