@@ -1,7 +1,7 @@
 """PictureLimit: refuses pictures that are too large, or for which there is no memory.
 
-The size is that of the decoder: native RTSP and containers know it before the first picture is decoded. FFmpeg enforces
-the limit on its own too, before it allocates memory for a picture. There is one limit per connection.
+The size is that of the decoder: containers know it before the first picture is decoded, RTSP and WebRTC after it.
+FFmpeg enforces the limit on its own too, before it allocates memory for a picture. There is one limit per connection.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class PictureLimit:
         if prod(size) > self._max_pixels:
             raise self._too_large(f" of {codec.width}x{codec.height} pixels")
         pixels = codec.format if codec.pix_fmt is not None else None
-        bits = pixels.padded_bits_per_pixel if pixels is not None else 12
+        bits = (pixels.padded_bits_per_pixel if pixels is not None else 0) or 12  # 0: held by a GPU
         decoder = int(prod(size) * bits / 8 * PICTURES * DECODER_OVERHEAD)
         ring = self._slot_bytes(size)
         self.settled()

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from stream.sources.rtp.codecs.depacketisers import BEGUN, BROKEN, NalKind, depacketiser_of
-from stream.sources.rtp.codecs.parameter_sets import ParameterSets
-from stream.sources.rtp.codecs.video_parameters import VideoCodec, VideoParameters
+from stream.sources.rtp.depacketisers import BEGUN, BROKEN, NalKind, depacketiser_of
 from stream.sources.rtp.packets import (
     FIXED_HEADER,
     HEADER_BYTES,
@@ -22,8 +20,10 @@ from stream.sources.rtp.packets import (
     VERSION_MASK,
     EncodedUnit,
     ReorderBuffer,
+    VideoCodec,
     payload_range,
 )
+from stream.sources.rtp.parameter_sets import ParameterSets
 from stream.sources.rtp.rtcp import ReceptionStatistics
 from telemetry.reasons import DiscardReason
 
@@ -109,11 +109,6 @@ class AccessUnits:
     def waits(self) -> bool:
         """Whether packets are held back for a missing one: call `due`."""
         return len(self._held) > 0
-
-    @property
-    def parameters(self) -> VideoParameters | None:
-        """Properties of the pictures, from the latest SPS; until the stream contains one, from the description."""
-        return self._sets.video
 
     def need_restart(self) -> None:
         """The decoder will not get a picture that was returned."""
@@ -208,8 +203,9 @@ class AccessUnits:
         same = timestamp == self._timestamp and not new_sender
         if same and self._broken:
             return
-        video = self._sets.video
-        if same and self._first_slice is not None and video and self._buffer.is_disposable(self._first_slice, video):
+        # A field may be disposable while the other one, which was returned, is not.
+        first = self._first_slice if same and not self._closed else None
+        if first is not None and self._buffer.is_disposable(first, self._sets.layers):
             self._ignore_rest()
             return
         self._lost = True

@@ -7,8 +7,11 @@ reading it. Nearly all packets have no longer header.
 from __future__ import annotations
 
 import struct
+from typing import Literal
 
 import msgspec
+
+VideoCodec = Literal["h264", "h265"]
 
 FIXED_HEADER = struct.Struct(">BBHII")
 """Version and flags, marker and payload type, sequence number, timestamp, SSRC."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 from collections.abc import Callable
 
 import av
-from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 
 from stream.settings.engine import CameraConfig
@@ -104,17 +102,10 @@ class NativeRtspTransport(Transport):
 
     def _decoder(self) -> VideoCodecContext:
         assert self._client.receiver is not None
-        units = self._client.receiver.units
-        parameters = units.parameters
-        assert parameters is not None  # no unit is handed over before they are known
-        codec = av.CodecContext.create(LIBAVCODEC_NAMES[parameters.codec], "r", self._hwaccel)
+        receiver = self._client.receiver
+        codec = av.CodecContext.create(LIBAVCODEC_NAMES[receiver.codec], "r", self._hwaccel)
         assert isinstance(codec, VideoCodecContext)
-        codec.extradata = units.parameter_sets
-        codec.width, codec.height = parameters.width, parameters.height
-        with contextlib.suppress(ValueError):  # libavcodec has no name for the bit depth: its decoder reports it
-            codec.pix_fmt = parameters.pixel_format
-        if parameters.reorder == 0:
-            codec.flags |= Flags.low_delay
+        codec.extradata = receiver.units.parameter_sets
         return codec
 
 

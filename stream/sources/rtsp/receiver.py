@@ -45,7 +45,7 @@ class RtpReceiver:
         )
         self.packets = 0
         """RTP packets received, of any kind."""
-        self._codec = description.codec
+        self.codec = description.codec
         self._clock = RtpClock()
         self._ssrc: int | None = None
         """Sender whose reports set the clock."""
@@ -101,7 +101,7 @@ class RtpReceiver:
             packet.time_base = MICROSECOND
             packet.is_keyframe = unit.is_keyframe
             times = UnitTimes(pts_us, now_ns, utc_us, self._clock.sender_utc_us(pts_us))
-            lost = self._handover.put(self._codec, AccessUnit(packet, times, unit.restart))
+            lost = self._handover.put(self.codec, AccessUnit(packet, times, unit.restart))
             if lost:
                 self.units.need_restart()
                 for _ in range(lost + len(units) - number):

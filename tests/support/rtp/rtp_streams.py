@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 
 from stream.sources.rtp.access_units import AccessUnits
 from stream.sources.rtp.packets import EncodedUnit
-from support.rtp.bit_writer import BitWriter
 from support.rtp.coded_pictures import Coded, Decoding, encode
-from support.rtp.nal_units import Codec, annex_b, nal_type
+from support.rtp.nal_units import Codec, nal_type
 from support.rtp.packetiser import PAYLOAD_TYPE, Packetiser
 
 X264 = "x264-params"
@@ -37,10 +36,7 @@ OPTIONS: dict[str, tuple[Codec, dict[str, str]]] = {
     "h265 intra refresh": ("h265", {"preset": "fast", X265: "keyint=12:intra-refresh=1:bframes=0"}),
 }
 COUNT = 40
-POINT = "h265 recovery point"
-"""x265 writes no recovery point SEI, so one is inserted: its pictures are correct from the 13th on."""
-POINT_AT, POINT_COUNT = 12, 13
-NAMES = [*OPTIONS, POINT]
+NAMES = list(OPTIONS)
 CHANGING = ("h264 sizes that change", "h265 sizes that change")
 
 
@@ -54,13 +50,6 @@ def stream(name: str) -> tuple[Codec, list[Coded]]:
             options = {X264 if codec == "h264" else X265: "keyint=5:bframes=0"}
             coded += encode(codec, 10, size, options, start=10 * part)
         return codec, coded
-    if name == POINT:
-        codec, coded = stream("h265 intra refresh")
-        at = coded[POINT_AT]
-        message = BitWriter().signed(POINT_COUNT).flags(True, False).nal(b"")
-        point = b"\x4e\x01\x06" + bytes([len(message)]) + message + b"\x80"
-        with_point = Coded(annex_b([*at.nals[:-1], point, at.nals[-1]]), at.timestamp, at.keyframe)
-        return codec, [*coded[:POINT_AT], with_point, *coded[POINT_AT + 1 :]]
     codec, options = OPTIONS[name]
     repeat = {X265: options.get(X265, "") + ":repeat-headers=1"} if codec == "h265" else {}
     # 8 rows of macroblocks, or 3 of coding tree units: enough for several slices

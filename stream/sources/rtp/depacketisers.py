@@ -9,11 +9,16 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import ClassVar
 
-from stream.sources.rtp.codecs import h264_syntax, h265_syntax
-from stream.sources.rtp.codecs.video_parameters import VideoCodec, VideoParameters
-from stream.sources.rtp.packets import UnsupportedStreamError
+from stream.sources.rtp.packets import UnsupportedStreamError, VideoCodec
+from stream.sources.rtp.parameter_sets import (
+    H264_PICTURE,
+    H264_SEQUENCE,
+    H265_PICTURE,
+    H265_SEQUENCE,
+    H265_VIDEO,
+    START_CODE,
+)
 
-START_CODE = b"\0\0\0\1"
 _SHORT_START_CODE = START_CODE[1:]
 
 MIN_NAL_BYTES = 2
@@ -83,8 +88,8 @@ class Depacketiser:
         """Return whether decoding may also begin at the picture in the first `count` NAL units."""
         raise NotImplementedError
 
-    def is_disposable(self, slice_index: int, video: VideoParameters) -> bool:
-        """Return whether certainly no other picture refers to this slice's picture or shares its timestamp."""
+    def is_disposable(self, slice_index: int, layers: int) -> bool:
+        """Return whether certainly no other picture refers to this slice's picture. `layers`: temporal ones."""
         raise NotImplementedError
 
     def is_parameter_set(self, index: int) -> bool:
@@ -185,11 +190,17 @@ _STAP_A, _FU_A = 24, 28
 _INTERLEAVED = frozenset((25, 26, 27, 29))
 """STAP-B, MTAP16, MTAP24, FU-B: the interleaved mode."""
 _H264_TYPE, _H264_HEADER_REST = 0x1F, 0xE0
+_SLICE_TYPE, _PARTITION_A, _INTRA, _SUPPLEMENT = 1, 2, 5, 6
+"""NAL unit types: slice, first partition of a slice, slice of an IDR picture, SEI."""
+_REFERENCE = 0x60
+"""Mask of nal_ref_idc in the NAL unit's header: 0 if no other picture refers to this one."""
+_RECOVERY_POINT = 6
+"""payloadType of SEI."""
 _FIRST_MACROBLOCK = 0x80
 """first_mb_in_slice is 0, written as a single 1."""
 
 _H264_KINDS = [NalKind.BEFORE] * 32
-for _type in (h264_syntax.SLICE, h264_syntax.PARTITION_A, 3, 4, h264_syntax.INTRA):
+for _type in (_SLICE_TYPE, _PARTITION_A, 3, 4, _INTRA):
     _H264_KINDS[_type] = NalKind.SLICE
 for _type in (0, 10, 11, 12, 13, 19, *range(20, 32)):  # ends, filler, an SPS's extension, slices of other layers
     _H264_KINDS[_type] = NalKind.AFTER
@@ -197,7 +208,7 @@ _H264_KIND_BY_FIRST_BYTE = [
     _H264_KINDS[first & _H264_TYPE] if first < FORBIDDEN and 0 < first & _H264_TYPE < _STAP_A else None
     for first in range(256)
 ]
-_WITH_FIRST_MACROBLOCK = frozenset((h264_syntax.SLICE, h264_syntax.PARTITION_A, h264_syntax.INTRA))
+_WITH_FIRST_MACROBLOCK = frozenset((_SLICE_TYPE, _PARTITION_A, _INTRA))
 
 
 class H264Depacketiser(Depacketiser):
@@ -250,29 +261,47 @@ class H264Depacketiser(Depacketiser):
 
     def is_keyframe(self, slice_index: int) -> bool:
         """See `Depacketiser`."""
-        return self._type(slice_index) == h264_syntax.INTRA
+        return self._type(slice_index) == _INTRA
 
     def has_recovery_point(self, count: int) -> bool:
         """See `Depacketiser`."""
-        return any(
-            self._type(index) == h264_syntax.SUPPLEMENT and h264_syntax.is_recovery_point(self.nal(index))
-            for index in range(count)
-        )
+        return any(self._type(index) == _SUPPLEMENT and _is_recovery_point(self.nal(index)) for index in range(count))
 
-    def is_disposable(self, slice_index: int, video: VideoParameters) -> bool:
-        """See `Depacketiser`. A field is never disposable: the other field with its timestamp may be referred to."""
-        return not self.data[self.nals[slice_index]] & h264_syntax.REFERENCE and video.frames_only
+    def is_disposable(self, slice_index: int, layers: int) -> bool:
+        """See `Depacketiser`."""
+        return not self.data[self.nals[slice_index]] & _REFERENCE
 
     def is_parameter_set(self, index: int) -> bool:
         """See `Depacketiser`."""
-        return self._type(index) in (h264_syntax.SEQUENCE, h264_syntax.PICTURE)
+        return self._type(index) in (H264_SEQUENCE, H264_PICTURE)
 
     def has_all_sets(self, count: int) -> bool:
         """See `Depacketiser`."""
-        return {h264_syntax.SEQUENCE, h264_syntax.PICTURE} <= {self._type(index) for index in range(count)}
+        return {H264_SEQUENCE, H264_PICTURE} <= {self._type(index) for index in range(count)}
 
     def _type(self, index: int) -> int:
-        return h264_syntax.type_of(self.data[self.nals[index]])
+        return self.data[self.nals[index]] & _H264_TYPE
+
+
+def _is_recovery_point(nal: bytes) -> bool:
+    """Return whether an SEI NAL unit contains a recovery point message."""
+    at = 1
+    while at + 2 < len(nal):  # the last byte ends the NAL unit
+        kind, at = _extended(nal, at)
+        size, at = _extended(nal, at)
+        if kind == _RECOVERY_POINT:
+            return True
+        at += size
+    return False
+
+
+def _extended(raw: bytes, at: int) -> tuple[int, int]:
+    """Return a number written as any count of 255 and a last byte, and the offset of its end."""
+    value = 0
+    while at < len(raw) and raw[at] == 0xFF:
+        value += 255
+        at += 1
+    return (value + raw[at], at + 1) if at < len(raw) else (value, at)
 
 
 _AP, _FU, _PACI = 48, 49, 50
@@ -280,6 +309,10 @@ _H265_TYPE, _H265_HEADER_REST = 0x7E, 0x81
 _FU_BITS = _FU << 1
 _FU_TYPE = 0x3F
 _FIRST_SLICE_SEGMENT = 0x80
+_FIRST_ENTRY, _LAST_ENTRY = 16, 23
+"""First and last type of pictures that decoding may begin with (IRAP)."""
+_LAST_PAIRED = 15
+"""Up to this type, pictures of even types are not referred to within their own temporal layer."""
 
 _H265_KINDS = [NalKind.SLICE] * 32 + [NalKind.BEFORE] * 32
 for _type in (36, 37, 38, 40, 45, 46, 47, *range(56, 64)):  # ends, filler, suffix SEI
@@ -317,7 +350,7 @@ class H265Depacketiser(Depacketiser):
         kind = _H265_KIND_BY_FIRST_BYTE[first]
         if kind is not None:
             return self._append(packet, start, end, kind)
-        nal_type = h265_syntax.type_of(first)
+        nal_type = first >> 1
         if nal_type == _AP:
             return self._append_aggregated(packet, start + 2, end)
         if nal_type == _PACI:
@@ -334,36 +367,36 @@ class H265Depacketiser(Depacketiser):
         start = self.nals[index]
         if len(self.data) < start + 2 or self.layer(index):
             return NalKind.AFTER
-        kind = _H265_KINDS[h265_syntax.type_of(self.data[start])]
+        kind = _H265_KINDS[self.data[start] >> 1 & _FU_TYPE]
         if kind == NalKind.SLICE and len(self.data) > start + 2 and self.data[start + 2] & _FIRST_SLICE_SEGMENT:
             return NalKind.FIRST_SLICE
         return kind
 
     def is_keyframe(self, slice_index: int) -> bool:
         """See `Depacketiser`."""
-        return h265_syntax.FIRST_ENTRY <= self._type(slice_index) <= h265_syntax.LAST_ENTRY
+        return _FIRST_ENTRY <= self._type(slice_index) <= _LAST_ENTRY
 
     def has_recovery_point(self, count: int) -> bool:
         """See `Depacketiser`. Players do not begin at recovery points of H.265."""
         return False
 
-    def is_disposable(self, slice_index: int, video: VideoParameters) -> bool:
+    def is_disposable(self, slice_index: int, layers: int) -> bool:
         """See `Depacketiser`. Pictures of higher temporal layers may refer to it."""
         kind = self._type(slice_index)
         layer = (self.data[self.nals[slice_index] + 1] & 7) - 1
-        return kind < h265_syntax.LAST_PAIRED and kind % 2 == 0 and layer >= video.layers - 1
+        return kind < _LAST_PAIRED and kind % 2 == 0 and layer >= layers - 1
 
     def is_parameter_set(self, index: int) -> bool:
         """See `Depacketiser`."""
-        return h265_syntax.VIDEO <= self._type(index) <= h265_syntax.PICTURE and self.layer(index) == 0
+        return H265_VIDEO <= self._type(index) <= H265_PICTURE and self.layer(index) == 0
 
     def has_all_sets(self, count: int) -> bool:
         """See `Depacketiser`."""
         kinds = {self._type(index) for index in range(count) if self.layer(index) == 0}
-        return {h265_syntax.SEQUENCE, h265_syntax.PICTURE} <= kinds
+        return {H265_SEQUENCE, H265_PICTURE} <= kinds
 
     def _type(self, index: int) -> int:
-        return h265_syntax.type_of(self.data[self.nals[index]])
+        return self.data[self.nals[index]] >> 1 & _FU_TYPE
 
 
 def depacketiser_of(codec: VideoCodec) -> Depacketiser:
