@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 
 from stages.vocabulary import PARTS, STILL, State, Vocabulary
 from training.annotated_videos.sightings import Sightings
-from training.benchmark.box_overlap import inclusive_iou
+from training.benchmark.measures import inclusive_iou
 from training.kinetics_tps import Box, Lists, Seen, Video
 from training.kinetics_tps.seen_labels import OUTSIDE
 from training.synthetic.videos.truth import Truth, TruthError, read_truth, truth_file

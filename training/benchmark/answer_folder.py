@@ -57,9 +57,6 @@ class _RawAnswer(msgspec.Struct):
     action: str
     frames: msgspec.Raw
     online: msgspec.Raw
-
-
-class _AnswerHeader(msgspec.Struct):
     error: str | None
     made_with: MadeWith
 
@@ -75,7 +72,7 @@ class AnswerFolder:
         """Return the videos that have a complete answer. Raises for answers of another model or other options."""
         found: set[str] = set()
         for name in names:
-            head = self._header(name)
+            head = self._read(name)
             if head is None:
                 continue
             if head.made_with != self._made_with:
@@ -97,21 +94,19 @@ class AnswerFolder:
         frames: dict[str, msgspec.Raw] = {}
         online: dict[str, msgspec.Raw] = {}
         for name in names:
-            file = self._file(name)
-            try:
-                answer = msgspec.json.decode(file.read_bytes(), type=_RawAnswer)
-            except (OSError, msgspec.MsgspecError) as error:
-                raise AnswerError(f"{file}: can't be read back ({error}); run predict again") from None
+            answer = self._read(name)
+            if answer is None:
+                raise AnswerError(f"{self._file(name)}: can't be read back; run predict again")
             # Copies: a Raw would keep its whole file in memory.
             actions[name], frames[name], online[name] = answer.action, answer.frames.copy(), answer.online.copy()
         video_file, part_file = PREDICTION_FILES
         for file, content in ((video_file, actions), (part_file, frames), (ONLINE_FILE, online)):
             self._write(self.path / file, msgspec.json.encode(content))
 
-    def _header(self, name: str) -> _AnswerHeader | None:
-        """Return the head of a video's answer; None for an unreadable file too, so that it is replaced."""
+    def _read(self, name: str) -> _RawAnswer | None:
+        """Return a video's answer; None for an unreadable file too, so that it is replaced."""
         try:
-            return msgspec.json.decode(self._file(name).read_bytes(), type=_AnswerHeader)
+            return msgspec.json.decode(self._file(name).read_bytes(), type=_RawAnswer)
         except (OSError, msgspec.MsgspecError):
             return None
 

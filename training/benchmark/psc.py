@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from training.benchmark.box_overlap import inclusive_iou
+from training.benchmark.measures import inclusive_iou
 from training.benchmark.submission import Flags, Floats, GroundTruth, Integers, Prediction
 
 PERSON_IOU = 0.5

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.optimize import linear_sum_assignment
 
-from training.benchmark.box_overlap import iou
+from training.benchmark.measures import iou
 from training.footage.labels import OTHER, Box
 
 LEVEL = 0.95

@@ -19,7 +19,7 @@ from stages.detection.cascade_rcnn.detector_model import DetectorDescription, bu
 from stages.detection.detections import DetectorError
 from stages.detection.region_detector import PERSON
 from stages.vocabulary import PARTS
-from training.benchmark.box_overlap import iou
+from training.benchmark.measures import iou
 from training.kinetics_tps import AnnotatedFrame, Box, Dataset, Lists, Video
 from training.kinetics_tps.names import swapped_sides
 from training.kinetics_tps.video_roles import divided

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from stages.checkpoint import Checkpoint
-from stages.vocabulary import Vocabulary, packaged
+from stages.vocabulary import packaged
 from training.footage.judging import Judged
 from training.footage.labels import OTHER
 from training.kinetics_tps.video_roles import Role
@@ -132,36 +132,23 @@ def score_sequences(
 
 
 def drawn_sequences(
-    data: Path, chosen: SequenceSet, frozen: FrozenSequences, actions: Sequence[str] = SCORED_ACTIONS
+    data: Path, chosen: SequenceSet, frozen: FrozenSequences
 ) -> Iterator[tuple[list[tuple[str, Drawn]], Sequences]]:
-    """Yield a set's sequences in batches, with the unit and the clip of each. Raises `DataFolderError`.
-
-    `actions`: those that sequences end with.
-    """
-    vocabulary = scored_vocabulary()
+    """Yield a set's sequences in batches, with the unit and the clip of each. Raises `DataFolderError`."""
+    vocabulary = replace(packaged("edge"), actions=SCORED_ACTIONS)  # with today's parts and states
     clips = read_clips(data, chosen.kind, frozen.captures if chosen.kind == MOTION else frozen.poses)
     rng = np.random.default_rng(frozen.seed)
     usable = {one.source: _usable(one, chosen.kind) for one in clips}
-    listed = list(listed_clips(clips, usable, actions, chosen.role, frozen.per_unit_and_action, rng))
+    listed = list(listed_clips(clips, usable, SCORED_ACTIONS, chosen.role, frozen.per_unit_and_action, rng))
     if not listed:
         return
     used = [one for one in clips if any(drawn.clips is one for _, drawn in listed)]
-    source = _source(used, vocabulary, chosen, frozen.seed)
+    kind = Captures if chosen.kind == MOTION else Poses
+    source = kind(used, vocabulary, frozen.seed, role=chosen.role or "train")
     for start in range(0, len(listed), _AT_ONCE):
         some = listed[start : start + _AT_ONCE]
         source.sampler = ListedClips([drawn for _, drawn in some])
         yield some, source.sequences(len(some), frozen.window)
-
-
-def scored_vocabulary() -> Vocabulary:
-    """Return the vocabulary of the scored actions, with today's parts and states."""
-    return replace(packaged("edge"), actions=SCORED_ACTIONS)
-
-
-def _source(clips: Sequence[MotionClips], vocabulary: Vocabulary, chosen: SequenceSet, seed: int) -> Captures | Poses:
-    role = chosen.role or "train"
-    kind = Captures if chosen.kind == MOTION else Poses
-    return kind(clips, vocabulary, seed, role=role)
 
 
 def _usable(clips: MotionClips, kind: str) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,16 +33,16 @@ def analyse_video(
     detector_size: tuple[int, int] | None = None,
     *,
     until_s: float | None = None,
-    without: Container[int] = (),
+    shown: Callable[[int], bool] | None = None,
 ) -> Iterator[AnalysedFrame]:
     """Yield each frame's analysis, up to `until_s` of media time if given; the model forgets the video at its end.
 
-    `detector_size` (width, height) is that of a camera's configuration; None lets the model choose. Frames whose
-    number, from 0, is in `without` are decoded but not shown to the model, as if they had been dropped. Raises
+    `detector_size` (width, height) is that of a camera's configuration; None lets the model choose. Frames for
+    whose number, from 0, `shown` is false are decoded but not shown to the model, as if they had been dropped. Raises
     `VideoReadError` where the video cannot be read, after the frames before that, and for a video without frames.
     """
     halving = Halving("detection", "frames", Observer())
-    leases = video_frames(path, lambda size: model.slot_format(size, detector_size), until_s=until_s, without=without)
+    leases = video_frames(path, lambda size: model.slot_format(size, detector_size), until_s=until_s, shown=shown)
     empty = True
     try:
         for batch in _batches(leases):

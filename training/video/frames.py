@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -30,14 +29,14 @@ class VideoReadError(RuntimeError):
 
 
 def video_frames(
-    path: Path, format_of: FormatOf, *, until_s: float | None = None, without: Container[int] = ()
+    path: Path, format_of: FormatOf, *, until_s: float | None = None, shown: Callable[[int], bool] | None = None
 ) -> Iterator[Lease]:
     """Yield the frames of a video in order, up to `until_s` of media time if given.
 
-    `frame` counts from 0, `media_us` from the first frame; boxes are in pixels of the first frame. Frames whose number
-    is in `without` are decoded and left out. Raises `VideoReadError`.
+    `frame` counts from 0, `media_us` from the first frame; boxes are in pixels of the first frame. Frames for whose
+    number `shown` is false are decoded and left out. Raises `VideoReadError`.
     """
-    return lent_frames(path.name, _decoded(path), format_of, until_s=until_s, without=without)
+    return lent_frames(path.name, _decoded(path), format_of, until_s=until_s, shown=shown)
 
 
 def lent_frames(
@@ -46,7 +45,7 @@ def lent_frames(
     format_of: FormatOf,
     *,
     until_s: float | None = None,
-    without: Container[int] = (),
+    shown: Callable[[int], bool] | None = None,
 ) -> Iterator[Lease]:
     """Yield frames, each with its time in µs, as `video_frames` does, as those of `camera`."""
     first_us = media_us = 0
@@ -62,7 +61,7 @@ def lent_frames(
         media_us = max(media_us, time_us - first_us)
         if until_s is not None and media_us > until_s * 1e6:
             return
-        if number in without:
+        if shown is not None and not shown(number):
             continue
         picture = np.zeros(format.shape, np.uint8)
         writer.write(frame, picture)
@@ -81,21 +80,11 @@ def read_frames(path: Path, format_of: FormatOf, numbers: Collection[int]) -> It
     if not wanted:
         return
     last = max(wanted)
-    for lease in video_frames(path, format_of, without=_AllBut(wanted)):
+    for lease in video_frames(path, format_of, shown=wanted.__contains__):
         yield lease
         if lease.meta.frame == last:
             return
     raise VideoReadError(f"{path}: ends before frame {last}")
-
-
-@dataclass(frozen=True, slots=True)
-class _AllBut:
-    """Frames to leave out: all except those wanted."""
-
-    wanted: frozenset[int]
-
-    def __contains__(self, number: object) -> bool:
-        return number not in self.wanted
 
 
 def _decoded(path: Path) -> Iterator[tuple[av.VideoFrame, int]]:

@@ -23,8 +23,8 @@ from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import sequences, whole_tracks
 from training.annotated_videos.step_labels import Labels
 from training.benchmark import psc
+from training.benchmark.measures import area_under_curve
 from training.benchmark.predicted_answers import ClassVote, default_class, predicted_frame
-from training.benchmark.ranking import area_under_curve
 from training.benchmark.submission import parse_ground_truth, parse_prediction
 from training.kinetics_tps.annotations import FrameJson
 from training.kinetics_tps.names import frame_file

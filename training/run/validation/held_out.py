@@ -23,7 +23,7 @@ from torch import Tensor
 from stages.heads.network import ActionNetwork, SequenceOutputs
 from stages.vocabulary import Vocabulary
 from training.annotated_videos.clips import Clip, Folder
-from training.benchmark.ranking import area_under_curve
+from training.benchmark.measures import area_under_curve
 from training.run.clip_run import ClipRun, ExampleRun, VerdictRun
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError

@@ -17,7 +17,7 @@ from stages.heads.action_lstm import ActionLSTM
 from stages.heads.hierarchical_scores import HierarchicalScores
 from stages.heads.network import ActionNetwork
 from stages.vocabulary import Vocabulary
-from training.benchmark.ranking import average_precision
+from training.benchmark.measures import average_precision
 
 BINS = 15
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from stages.verdicts.verdict_file import CLIP_ENDINGS, CLIPS, LAYOUT, Verdict, is_verdicts_folder, read_all
 from training.annotated_videos.sightings import Sightings
-from training.benchmark.box_overlap import iou
+from training.benchmark.measures import iou
 from training.kinetics_tps.video_roles import Role
 from training.sources.formats.body import FormatError
 from training.sources.formats.videos import video_facts

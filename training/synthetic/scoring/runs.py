@@ -171,7 +171,7 @@ def answer_known_video(model: WatchedModel, video: KnownVideo, shown: Collection
     vote, problem, before = ClassVote(model.actions), None, model.effort
     without = set(range(video.frames)) - set(shown)
     try:
-        for meta, analysis in analyse_video(model, video.path, without=without):
+        for meta, analysis in analyse_video(model, video.path, shown=lambda number: number not in without):
             if meta.frame >= video.frames:
                 problem = f"has more than the {video.frames} frames in the manifest"
                 break

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from training.benchmark.ranking import average_precision
+from training.benchmark.measures import average_precision
 from training.synthetic.scoring.answers import Pair
 from training.synthetic.scoring.judging import StateRows
 
