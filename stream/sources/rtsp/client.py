@@ -208,7 +208,7 @@ class RtspClient:
     async def _connect(self, address: RtspAddress, lower: LowerTransport) -> Playing | Redirected:
         tls = None
         if address.scheme == "rtsps":
-            tls = self._tls or self._trust.context()
+            tls = self._tls or await asyncio.to_thread(self._trust.context)  # it may read a file
         elif self._address.scheme == "rtsps":
             self._trust.check_plain()
         connection = await dial(address.host, address.port, lambda: RtspConnection(self), tls, self._on_connected)

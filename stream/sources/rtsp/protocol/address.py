@@ -27,7 +27,7 @@ class RtspAddress:
     """Percent-decoded; None if the address has no `@`."""
     password: str | None = field(default=None, repr=False)
     digest_only: bool = False
-    """Never send the password itself: the host is not the configured one, or the connection is no longer encrypted."""
+    """Never send the password itself: the server is not the configured one, or its connection is not encrypted."""
 
     @classmethod
     def parse(cls, address: str) -> RtspAddress:
@@ -72,8 +72,8 @@ class RtspAddress:
     def redirected(self, location: str) -> RtspAddress:
         """Return the address that a `Location` header leads to. Raises ValueError if it is not an RTSP address.
 
-        If it has credentials, they are used. Otherwise ours are kept; for another host, or from `rtsps` to `rtsp`, only
-        for Digest.
+        If it has credentials, they are used. Otherwise ours are kept; for another host or port, or from `rtsps` to
+        `rtsp`, only for Digest.
         """
         if location.startswith("//"):
             location = f"{self.scheme}:{location}"
@@ -86,7 +86,7 @@ class RtspAddress:
         there = RtspAddress.parse(location)
         if there.user is not None:
             return there
-        stays = there.host == self.host and not (self.scheme == "rtsps" and there.scheme == "rtsp")
+        stays = (there.scheme, there.host, there.port) == (self.scheme, self.host, self.port)
         return replace(there, user=self.user, password=self.password, digest_only=self.digest_only or not stays)
 
 
