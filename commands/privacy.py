@@ -94,7 +94,7 @@ def _median_picture(config: CameraConfig, make_opener: MakeOpener, seconds: floa
     from commands.cameras.opening import PICTURE_WITHIN_S, opened
     from stream.sources.decoding.decoder import Decoder
     from stream.sources.decoding.picture_limit import PictureLimit
-    from stream.sources.errors import EndedError
+    from stream.sources.errors import SourceError
     from stream.sources.transport import StoppedError
 
     hurried = config.model_copy(update={"start_timeout_s": PICTURE_WITHIN_S, "pace": "fast"})
@@ -115,8 +115,8 @@ def _median_picture(config: CameraConfig, make_opener: MakeOpener, seconds: floa
                     if at_us - first_us >= due_us:
                         due_us += seconds * 1e6 / (PICTURES - 1)
                         kept.append(_small(picture.frame))
-        except (EndedError, StoppedError):
-            if not kept:
+        except (SourceError, StoppedError) as error:
+            if not kept or (isinstance(error, SourceError) and error.reason != "ended"):
                 raise
         if not kept:
             raise transport.diagnosis.no_picture_in_time()

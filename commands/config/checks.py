@@ -83,12 +83,12 @@ def here(settings: Config) -> Iterator[str]:
 def addresses(cameras: Iterable[CameraConfig]) -> Iterator[str]:
     """Yield which addresses no engine can open. Their cameras would end at once."""
     from stream.sources.addresses import check_address
-    from stream.sources.errors import BadAddressError
+    from stream.sources.errors import SourceError
 
     for camera in cameras:
         try:
             check_address(camera)
-        except BadAddressError as error:
+        except SourceError as error:
             yield f"camera {camera.id}: source: {error.what}. {error.remedy}"
 
 

@@ -17,7 +17,7 @@ from stages.settings_file import plain_message
 from stream.settings.engine import CameraConfig
 from stream.settings.values import CAMERA_ID
 from stream.sources.addresses import check_address
-from stream.sources.errors import BadAddressError
+from stream.sources.errors import SourceError
 
 Camera = TypeVar("Camera", bound=CameraConfig)
 
@@ -127,7 +127,7 @@ def check_can_be_opened(config: CameraConfig, before: CameraConfig | None) -> No
         return
     try:
         check_address(config)
-    except BadAddressError as error:
+    except SourceError as error:
         raise SettingsError([("source", f"{error.what}. {error.remedy}")]) from None
 
 

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from stream.settings.engine import CameraConfig
 from stream.settings.source_kinds import ADDRESS_FORMS
-from stream.sources.errors import BadAddressError
+from stream.sources.errors import SourceError
 from stream.sources.rtsp.protocol.address import RtspAddress
 
 DEFAULT_SIZE = (640, 360)
@@ -34,7 +34,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 def check_address(config: CameraConfig) -> None:
-    """Raise `BadAddressError` for an address that no engine can ever open, with the words of the engine."""
+    """Raise `SourceError` for an address that no engine can ever open, with the words of the engine."""
     address = config.source.reveal()
     match config.source.kind:
         case "rtsp":
@@ -56,25 +56,27 @@ def check_address(config: CameraConfig) -> None:
                 raise unknown_kind(config.id, str(config.source))
 
 
-def unknown_kind(camera: str, address: str) -> BadAddressError:
+def unknown_kind(camera: str, address: str) -> SourceError:
     """Return the error for an address without its secrets that is neither a path nor of a known kind."""
     what = f"{address} is neither a file nor an address of a supported kind"
-    return BadAddressError(camera, what, f"Write {ADDRESS_FORMS}")
+    return SourceError("bad_address", camera, what, f"Write {ADDRESS_FORMS}")
 
 
 def parse_pattern(camera: str, address: str, max_pixels: int | None = None) -> tuple[tuple[int, int], float]:
-    """Return size (width, height) and frames per second. Raises `BadAddressError`."""
+    """Return size (width, height) and frames per second. Raises `SourceError`."""
     match = PATTERN.fullmatch(address)
     width, height = (int(match[1]), int(match[2])) if match and match[1] else DEFAULT_SIZE
     fps = float(match[3]) if match and match[3] else DEFAULT_FPS
     if match is None or min(width, height) < MIN_SIDE or not 0 < fps <= MAX_FPS:
-        raise BadAddressError(
+        raise SourceError(
+            "bad_address",
             camera,
             f"{address!r} is not a test pattern (at least {MIN_SIDE}x{MIN_SIDE}, at most {MAX_FPS:g} fps)",
             "Write pattern: or pattern:640x360@25",
         )
     if max_pixels is not None and width * height > max_pixels:
-        raise BadAddressError(
+        raise SourceError(
+            "bad_address",
             camera,
             f"the pictures of {address!r} are larger than max_picture ({max_pixels} pixels)",
             "Write a smaller size, or raise max_picture",
@@ -83,22 +85,22 @@ def parse_pattern(camera: str, address: str, max_pixels: int | None = None) -> t
 
 
 def parse_device(camera: str, address: str) -> tuple[str, dict[str, str]]:
-    """Return the device's path and FFmpeg's options. Raises `BadAddressError`."""
+    """Return the device's path and FFmpeg's options. Raises `SourceError`."""
     path, _, query = address.partition(":")[2].partition("?")
     example = "Write device:/dev/video0, or device:/dev/video0?size=1280x720&fps=30&format=mjpeg"
     if not path.startswith("/dev/"):
-        raise BadAddressError(camera, f"{address!r} is not a device", example)
+        raise SourceError("bad_address", camera, f"{address!r} is not a device", example)
     options: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         name, pattern = DEVICE_OPTIONS.get(key, ("", re.compile(r"(?!)")))
         if not pattern.fullmatch(value):
-            raise BadAddressError(camera, f"{address!r}: {key}={value} is not supported", example)
+            raise SourceError("bad_address", camera, f"{address!r}: {key}={value} is not supported", example)
         options[name] = value
     return path, options
 
 
 def parse_rtsp(config: CameraConfig) -> RtspAddress:
-    """Return the parts of a camera's RTSP address. Raises `BadAddressError`."""
+    """Return the parts of a camera's RTSP address. Raises `SourceError`."""
     address = config.source.reveal()
     try:
         return RtspAddress.parse(address)
@@ -106,13 +108,13 @@ def parse_rtsp(config: CameraConfig) -> RtspAddress:
         remedy = "Write rtsp://[user:password@]host[:port]/path"
         if "@" in address:
             remedy += ", in the password with %2F for /, %23 for #, %3F for ?, %3A for : and %40 for @"
-        raise BadAddressError(config.id, f"{config.source} is not an RTSP address", remedy) from None
+        raise SourceError("bad_address", config.id, f"{config.source} is not an RTSP address", remedy) from None
 
 
 def check_whip(config: CameraConfig) -> None:
-    """Raise `BadAddressError` unless the address is `whip`."""
+    """Raise `SourceError` unless the address is `whip`."""
     if config.source.reveal().lower() not in ("whip", "whip:"):
-        raise BadAddressError(config.id, "nothing may follow `whip:`", "Write source: whip")
+        raise SourceError("bad_address", config.id, "nothing may follow `whip:`", "Write source: whip")
 
 
 def parse_gateway_url(address: str) -> SplitResult:
@@ -124,9 +126,10 @@ def parse_gateway_url(address: str) -> SplitResult:
     return parts
 
 
-def bad_gateway(config: CameraConfig) -> BadAddressError:
+def bad_gateway(config: CameraConfig) -> SourceError:
     """Return the error for an invalid WHEP address."""
-    return BadAddressError(
+    return SourceError(
+        "bad_address",
         config.id,
         f"{config.source} is not a WHEP address",
         "Write whep+http://[user:password@]host[:port]/path or whep+https://[TOKEN@]host[:port]/path",

@@ -17,7 +17,7 @@ from stream.sources.decoding.picture_limit import decoder_pixels
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.demuxed.file import file_transport
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import BadAddressError, BrokenError, NoSuchDeviceError, SourceError, UnreadableError
+from stream.sources.errors import SourceError
 from stream.sources.loop_thread import LoopThread
 from stream.sources.pattern import pattern_transport
 from stream.sources.rtsp.fallback import rtsp_opener
@@ -29,7 +29,7 @@ from telemetry.reasons import DiscardReason
 
 
 def device_transport(config: CameraConfig, stopping: threading.Event) -> DeviceTransport:
-    """Prepare a connection to a V4L2 device. Raises `BadAddressError`."""
+    """Prepare a connection to a V4L2 device. Raises `SourceError`."""
     path, options = parse_device(config.id, config.source.reveal())
     return DeviceTransport(
         config.id,
@@ -72,26 +72,26 @@ class DeviceErrorDiagnosis(ErrorDiagnosis):
     def opening(self, error: Exception, after_s: float) -> SourceError:
         """Use the operating system's error."""
         if isinstance(error, (av.error.FileNotFoundError, av.error.NotADirectoryError)):
-            return NoSuchDeviceError(
-                self.camera, f"there is no {self.address}", "Plug it in; `ls /dev/video*` lists them"
+            return self._error(
+                "no_such_device", f"there is no {self.address}", "Plug it in; `ls /dev/video*` lists them"
             )
         if isinstance(error, av.error.PermissionError):
-            return UnreadableError(
-                self.camera,
+            return self._error(
+                "unreadable",
                 f"no permission to read {self.address}",
                 "Join its group: usermod -aG video $USER, then log in again",
             )
         if getattr(error, "errno", None) in (19, 6):  # ENODEV, ENXIO: the device file has no device
-            return NoSuchDeviceError(self.camera, f"{self.address} is unplugged", "Plug the camera in again")
+            return self._error("no_such_device", f"{self.address} is unplugged", "Plug the camera in again")
         if isinstance(error, OSError) and error.errno == 16:  # EBUSY
-            return BrokenError(self.camera, f"another program uses {self.address}", "Stop the other program")
+            return self._error("broken", f"another program uses {self.address}", "Stop the other program")
         return self.reading(error)
 
 
 OnDiscard = Callable[[DiscardReason], None]
 """Called from any thread for each access unit that is discarded before the decoder gets it."""
 MakeOpener = Callable[[CameraConfig, threading.Event, OnDiscard], TransportOpener]
-"""Prepares one connection; setting the event interrupts it. May raise `BadAddressError`."""
+"""Prepares one connection; setting the event interrupts it. May raise `SourceError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def make_opener(
 ) -> TransportOpener:
     """Prepare a new connection to a camera's source.
 
-    Without `shared`, an RTSP camera gets a network thread of its own, and WebRTC is refused with `BadAddressError`.
+    Without `shared`, an RTSP camera gets a network thread of its own, and WebRTC is refused with `SourceError`.
     """
     match config.source.kind:
         case "rtsp":
@@ -121,7 +121,7 @@ def make_opener(
             return file_transport(config, stopping)
         case "whip" | "whep":
             if shared is None:
-                raise BadAddressError(config.id, "WebRTC needs a running engine", "Use another source here")
+                raise SourceError("bad_address", config.id, "WebRTC needs a running engine", "Use another source here")
             if config.source.kind == "whip":
                 return whip_transport(config, stopping, shared.publishers)
             return whep_transport(config, stopping, shared.peers)

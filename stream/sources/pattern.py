@@ -44,7 +44,7 @@ GLYPHS = {
 
 
 def pattern_transport(config: CameraConfig, stopping: threading.Event) -> PatternTransport:
-    """Return the transport of a test pattern. Raises `BadAddressError` if its size or rate is invalid."""
+    """Return the transport of a test pattern. Raises `SourceError` if its size or rate is invalid."""
     size, fps = parse_pattern(config.id, config.source.reveal(), config.max_pixels)
     diagnosis = ErrorDiagnosis(config.id, config.source, config.start_timeout_s, config.stall_timeout_s)
     return PatternTransport(diagnosis, size, fps, stopping, paced=config.pace != "fast")

@@ -31,7 +31,7 @@ from stream.sources.decoding.frame_writer import FrameWriter, MaskFor, SlotForma
 from stream.sources.decoding.picture_limit import PictureLimit, ring_bytes
 from stream.sources.decoding.picture_memory import give_back
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import BusyError, EndedError, InternalError, RefusedError, SourceError
+from stream.sources.errors import SourceError
 from stream.sources.open_transport import MakeOpener, make_opener
 from stream.sources.packet_sinks import PacketSink
 from stream.sources.status import CameraStatus, stated_privacy
@@ -176,11 +176,11 @@ class CameraReader:
             self._give_memory_back()
             if self._stopping.is_set() or error is None:
                 return self._end(None, "stopped")
-            if self._traits.finite and isinstance(error, EndedError):
+            if self._traits.finite and error.reason == "ended":
                 if self._config.pace != "loop":
                     return self._end(None, "the file has ended")
                 self._mark_interrupted()
-            elif (self._traits.finite and not isinstance(error, BusyError)) or error.permanent:
+            elif (self._traits.finite and error.reason != "busy") or error.permanent:
                 return self._end(error.reason, str(error))
             elif not self._wait_before_connecting(error):
                 return self._end(None, "stopped")
@@ -226,7 +226,9 @@ class CameraReader:
         while not self._stopping.is_set():
             try:
                 unit = transport.read()
-            except EndedError:
+            except SourceError as error:
+                if error.reason != "ended":
+                    raise
                 self._write(decoder.flush())
                 if self._traits.finite and self._live_since_ns is None:
                     raise transport.diagnosis.no_video() from None
@@ -295,7 +297,7 @@ class CameraReader:
         state: CameraState = "reconnecting" if self.ever_live else "connecting"
         self._set_status("stalled" if error.reason == "stalled" else state, error.reason, str(error))
         # Publishers connect to partstream, so there is no back-off.
-        refused = isinstance(error, RefusedError)
+        refused = error.reason == "refused"
         if self._stopping.wait(0 if self._waits_for_publisher else self._backoff.next_s(refused=refused)):
             return False
         self._observer.reconnecting(self._config.id, error.reason)
@@ -381,7 +383,8 @@ class CameraReader:
         for secret, shown in secrets_of(self._config.source):
             trace = trace.replace(secret, shown)
         logger.error("camera %s: a bug in partstream\n%s", self._config.id, trace)
-        return InternalError(
+        return SourceError(
+            "internal_error",
             self._config.id,
             "a bug in partstream while reading it",
             "Please report it, with the log's traceback",

@@ -108,7 +108,7 @@ class Transport(abc.ABC):
     def read(self) -> AccessUnit | None:
         """Return the next unit, or None if none arrives within a second or two.
 
-        Raises `SourceError`; `EndedError` at the end of the stream.
+        Raises `SourceError`; its reason at the end of the stream is `ended`.
         """
 
     @abc.abstractmethod

@@ -17,7 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from ring_buffers.frames import SlotFormat
 from stream.settings.engine import CameraConfig
 from stream.sources.decoding.picture_memory import PICTURE_MEMORY, Grant, PictureMemory
-from stream.sources.errors import NoMemoryError, PictureTooLargeError
+from stream.sources.errors import SourceError
 
 DECODER_OVERHEAD = 1.4
 """FFmpeg's H.264 decoder holds 140 bytes of motion vectors per 384 bytes of pixels."""
@@ -55,12 +55,12 @@ class PictureLimit:
         """When the first of them was decoded."""
 
     def begin(self, codec: VideoCodecContext) -> None:
-        """Check a decoder before its first unit, and limit it. Raises `PictureTooLargeError` or `NoMemoryError`."""
+        """Check a decoder before its first unit, and limit it. Raises `SourceError`."""
         codec.options = {**codec.options, "max_pixels": str(decoder_pixels(self._max_pixels))}
         self._check(codec)
 
     def check_failure(self, codec: VideoCodecContext, error: av.error.FFmpegError) -> None:
-        """Raise `PictureTooLargeError` if a unit could not be decoded because of FFmpeg's limit.
+        """Raise `SourceError` if a unit could not be decoded because of FFmpeg's limit.
 
         FFmpeg then forgets the size, and reports an invalid argument instead of invalid data.
         """
@@ -100,7 +100,8 @@ class PictureLimit:
         self.settled()
         self._grant, available = self._memory.grant(decoder + ring)
         if self._grant is None:
-            raise NoMemoryError(
+            raise SourceError(
+                "no_memory",
                 self._camera,
                 f"its pictures of {codec.width}x{codec.height} pixels need about {decoder + ring >> 20} MiB "
                 f"({decoder >> 20} for the decoder, {ring >> 20} for the ring), but {available >> 20} MiB "
@@ -111,8 +112,9 @@ class PictureLimit:
         self._decoded = 0
         self.needed = max(self.needed, decoder + ring)
 
-    def _too_large(self, of_size: str) -> PictureTooLargeError:
-        return PictureTooLargeError(
+    def _too_large(self, of_size: str) -> SourceError:
+        return SourceError(
+            "picture_too_large",
             self._camera,
             f"its pictures{of_size} are larger than max_picture ({self._limit})",
             "Lower its resolution, or raise max_picture",

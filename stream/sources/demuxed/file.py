@@ -15,13 +15,7 @@ from stream.sources.decoding import nvdec
 from stream.sources.decoding.picture_limit import decoder_pixels
 from stream.sources.demuxed.ffmpeg_transport import FfmpegTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import (
-    BusyError,
-    NoSuchFileError,
-    NotAVideoError,
-    SourceError,
-    UnreadableError,
-)
+from stream.sources.errors import SourceError
 from stream.sources.transport import AccessUnit, Transport, UnitTimes
 
 DEMUXERS = (
@@ -117,22 +111,28 @@ class FileErrorDiagnosis(ErrorDiagnosis):
     def opening(self, error: Exception, after_s: float) -> SourceError:
         """Use the error of the operating system or the demuxer."""
         if isinstance(error, OSError) and error.errno in NO_DESCRIPTOR:
-            return BusyError(
-                self.camera, f"no file descriptor is free to open {self.address}", "Raise the limit (ulimit -n)"
+            return self._error(
+                "busy", f"no file descriptor is free to open {self.address}", "Raise the limit (ulimit -n)"
             )
         if isinstance(error, (av.error.FileNotFoundError, av.error.NotADirectoryError)):
-            return NoSuchFileError(
-                self.camera, f"there is no file {self.address}", "Check the path, or write rtsp://… for a camera"
+            return self._error(
+                "no_such_file",
+                f"there is no file {self.address}",
+                "Check the path, or write rtsp://… for a camera",
             )
         if isinstance(error, av.error.ProtocolNotFoundError):
             return unknown_kind(self.camera, self.address)
         if isinstance(error, (av.error.PermissionError, av.error.IsADirectoryError)):
-            return UnreadableError(
-                self.camera, f"{self.address} cannot be read ({error.strerror})", "Use the path of a readable file"
+            return self._error(
+                "unreadable",
+                f"{self.address} cannot be read ({error.strerror})",
+                "Use the path of a readable file",
             )
         # An ArgumentError means that the format is not among those of files.
         if isinstance(error, (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError)):
-            return NotAVideoError(
-                self.camera, f"{self.address} is not a video, or is incomplete", "Use a video file, such as MP4 or MKV"
+            return self._error(
+                "not_a_video",
+                f"{self.address} is not a video, or is incomplete",
+                "Use a video file, such as MP4 or MKV",
             )
         return self.reading(error)

@@ -12,21 +12,7 @@ import av.error
 from stream.settings.engine import CameraConfig
 from stream.sources.addresses import parse_rtsp
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import (
-    BrokenError,
-    EndedError,
-    NotAVideoError,
-    NotFoundError,
-    RefusedError,
-    ServerError,
-    SilentError,
-    SourceError,
-    StartTimeoutError,
-    UnauthorisedError,
-    UnknownHostError,
-    UnreachableError,
-    UntrustedError,
-)
+from stream.sources.errors import SourceError
 from stream.sources.rtp.packets import UnsupportedStreamError
 from stream.sources.rtsp.connection import ConnectionClosedError
 from stream.sources.rtsp.protocol.errors import (
@@ -57,11 +43,11 @@ UNSUPPORTED_MEANINGS = {
 """What native RTSP does not support, by code."""
 
 
-class NativeUnsupportedError(BrokenError):
+class NativeUnsupportedError(SourceError):
     """Native RTSP does not support the camera. `code` is the reason for metrics."""
 
     def __init__(self, camera: str, what: str, remedy: str, code: str) -> None:
-        super().__init__(camera, what, remedy)
+        super().__init__("broken", camera, what, remedy)
         self.code = code
 
 
@@ -143,22 +129,26 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
 
     def ended(self) -> SourceError:
         """Return the error for the end of the stream: since a camera's has none, its server closed the connection."""
-        return EndedError(
-            self.camera, f"the server of {self.address} closed the connection", "If this continues, check the camera"
+        return self._error(
+            "ended",
+            f"the server of {self.address} closed the connection",
+            "If this continues, check the camera",
         )
 
     def redirected(self) -> SourceError:
         """Return the error for a redirect, which the FFmpeg backend does not follow."""
-        return ServerError(
-            self.camera, f"the server redirects {self.address}", "Use its address, or transport: native, which follows"
+        return self._error(
+            "server_error",
+            f"the server redirects {self.address}",
+            "Use its address, or transport: native, which follows",
         )
 
     def no_picture_in_time(self) -> SourceError:
         """Return the error for an open source without a frame; over UDP, a firewall is the most common cause."""
         if not self._udp:
             return super().no_picture_in_time()
-        return StartTimeoutError(
-            self.camera,
+        return self._error(
+            "timeout",
             f"{self.address} is open but no picture arrived over UDP within {self.start_timeout_s:g} s",
             "Allow UDP in the firewall, or use lower_transport: tcp",
         )
@@ -192,15 +182,15 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
             return None
 
     def _untrusted_certificate(self) -> SourceError:
-        return UntrustedError(
-            self.camera,
+        return self._error(
+            "untrusted",
             f"the certificate of {self.address} is not trusted",
             "Set tls_certificates to a file with the camera's certificate, or tls_fingerprint to its SHA-256",
         )
 
     def _unusable_certificates(self, error: Exception) -> SourceError:
-        return UntrustedError(
-            self.camera,
+        return self._error(
+            "untrusted",
             f"the file of tls_certificates cannot be used ({error})",
             "Set it to a readable file of certificates in PEM format",
         )
@@ -209,63 +199,67 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         """Return the error for an exception while connecting."""
         match error:
             case ConnectionRefusedError():
-                return RefusedError(
-                    self.camera, f"nothing listens at {self.address}", "Check host and port, and that the camera is on"
+                return self._error(
+                    "refused",
+                    f"nothing listens at {self.address}",
+                    "Check host and port, and that the camera is on",
                 )
             case socket.gaierror() | UnicodeError():
-                return UnknownHostError(
-                    self.camera,
+                return self._error(
+                    "unknown_host",
                     f"the host name of {self.address} cannot be resolved",
                     "Check its name, or use its IP address",
                 )
             case TimeoutError():
                 return self._connect_timeout()
         why = errno.errorcode.get(getattr(error, "errno", 0) or 0, "no route")
-        return UnreachableError(
-            self.camera, f"no route to the host of {self.address} ({why})", "Check the address and the network"
+        return self._error(
+            "unreachable",
+            f"no route to the host of {self.address} ({why})",
+            "Check the address and the network",
         )
 
     def _connect_timeout(self) -> SourceError:
-        return StartTimeoutError(
-            self.camera, f"connecting to {self.address} timed out", "Check host and network, or raise start_timeout_s"
+        return self._error(
+            "timeout",
+            f"connecting to {self.address} timed out",
+            "Check host and network, or raise start_timeout_s",
         )
 
     def _silent(self) -> SourceError:
-        return SilentError(
-            self.camera,
+        return self._error(
+            "silent",
             f"{self.address} accepts connections but did not answer for {self.start_timeout_s:g} s",
             "Restart the camera, or check that the port is its RTSP port",
         )
 
     def _partly_silent(self) -> SourceError:
-        return SilentError(
-            self.camera,
+        return self._error(
+            "silent",
             f"{self.address} did not answer all requests within {self.start_timeout_s:g} s",
             "Restart the camera, or raise start_timeout_s",
         )
 
     def _unauthorised(self) -> SourceError:
-        return UnauthorisedError(
-            self.camera,
+        return self._error(
+            "unauthorised",
             f"{self.address} asks for a user name and password, or rejects the given ones",
             "Write user and password into the address, before the host, percent-encoding special characters",
         )
 
     def _not_found(self) -> SourceError:
-        return NotFoundError(
-            self.camera, f"the server has no {self.address}", "Check the path; see the camera's manual"
-        )
+        return self._error("not_found", f"the server has no {self.address}", "Check the path; see the camera's manual")
 
     def _not_a_video(self) -> SourceError:
-        return NotAVideoError(
-            self.camera,
+        return self._error(
+            "not_a_video",
             f"{self.address} has no video, or is not an RTSP server",
             "Check the path, which may lead to an audio stream, and the port, often 554 or 8554",
         )
 
     def _server_error(self, how: str) -> SourceError:
-        return ServerError(
-            self.camera,
+        return self._error(
+            "server_error",
             f"the server answered the request for {self.address} with an error ({how})",
             "If lower_transport is udp, try tcp; otherwise check the camera's log",
         )

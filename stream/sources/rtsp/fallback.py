@@ -139,7 +139,7 @@ def rtsp_opener(
     on_discard: Callable[[DiscardReason], None],
     thread: LoopThread | None,
 ) -> TransportOpener:
-    """Prepare a connection to an RTSP camera. Raises `BadAddressError`."""
+    """Prepare a connection to an RTSP camera. Raises `SourceError`."""
     diagnosis = RtspErrorDiagnosis(config)
     if config.transport == "ffmpeg":
         return FfmpegRtspTransport(config, diagnosis, stopping)

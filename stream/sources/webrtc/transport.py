@@ -14,21 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from stream.settings.engine import CameraConfig
 from stream.sources.addresses import bad_gateway, check_whip
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import (
-    BrokenError,
-    EndedError,
-    NotAVideoError,
-    NotFoundError,
-    PublisherAwaitedError,
-    RefusedError,
-    ServerError,
-    SourceError,
-    StartTimeoutError,
-    UnauthorisedError,
-    UnconnectedError,
-    UnknownHostError,
-    UnreachableError,
-)
+from stream.sources.errors import SourceError
 from stream.sources.handover import HandoverClosedError
 from stream.sources.loop_thread import outcome
 from stream.sources.transport import AccessUnit, StoppedError, Transport
@@ -108,7 +94,7 @@ class WebRtcTransport(Transport):
 
 
 def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: Publishers) -> WebRtcTransport:
-    """Return the transport of a camera's next publisher. Raises `BadAddressError` unless the address is `whip`."""
+    """Return the transport of a camera's next publisher. Raises `SourceError` unless the address is `whip`."""
     check_whip(config)
     return WebRtcTransport(
         PublisherErrorDiagnosis(config), stopping, lambda stopping: publishers.claim(config.id, stopping.is_set)
@@ -116,7 +102,7 @@ def whip_transport(config: CameraConfig, stopping: threading.Event, publishers: 
 
 
 def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers) -> WebRtcTransport:
-    """Return the transport of a gateway's video. Raises `BadAddressError` if the address is invalid."""
+    """Return the transport of a gateway's video. Raises `SourceError` if the address is invalid."""
     try:
         gateway = parse_gateway(config.source.reveal())
     except ValueError:
@@ -158,25 +144,25 @@ class WebRtcErrorDiagnosis(ErrorDiagnosis):
             case "silent":
                 return self.no_picture_in_time()
             case "unconnected":
-                return UnconnectedError(
-                    self.camera,
+                return self._error(
+                    "unconnected",
                     f"no WebRTC connection with {self._sender_name} could be established",
                     "Allow UDP between the two, or set webrtc.ice_servers to a TURN server",
                 )
             case "lost":
-                return BrokenError(
-                    self.camera,
+                return self._error(
+                    "broken",
                     f"the WebRTC connection with {self._sender_name} was lost",
                     "Check the network between the two",
                 )
             case "replaced":
-                return EndedError(self.camera, f"another publisher replaced {self._sender_name}", "No action is needed")
+                return self._error("ended", f"another publisher replaced {self._sender_name}", "No action is needed")
             case "left" | "stopped":
-                return EndedError(self.camera, f"{self._sender_name} has ended the session", "No action is needed")
+                return self._error("ended", f"{self._sender_name} has ended the session", "No action is needed")
 
     def other_codec(self) -> SourceError:
         """Return the error for a change of the video codec."""
-        return BrokenError(self.camera, f"{self._sender_name} changed the video codec", "Connect again")
+        return self._error("broken", f"{self._sender_name} changed the video codec", "Connect again")
 
     @property
     def _sender_name(self) -> str:
@@ -192,23 +178,22 @@ class PublisherErrorDiagnosis(WebRtcErrorDiagnosis):
 
     def waiting_for(self) -> SourceError:
         """Return the error while no publisher is connected."""
-        return PublisherAwaitedError(
-            self.camera, "waiting for a publisher", f"Publish to /whip/{self.camera} of the HTTP server"
+        return self._error(
+            "no_publisher", "waiting for a publisher", f"Publish to /whip/{self.camera} of the HTTP server"
         )
 
     def stalled(self) -> SourceError:
         """Return the error for a publisher that stopped sending."""
-        error = super().stalled()
-        return type(error)(
-            self.camera,
+        return self._error(
+            "stalled",
             f"no picture from the publisher for {self.stall_timeout_s:g} s",
             "Publish again, or raise stall_timeout_s if it is this slow",
         )
 
     def no_picture_in_time(self) -> SourceError:
         """Return the error for a connected publisher without a frame."""
-        return StartTimeoutError(
-            self.camera,
+        return self._error(
+            "timeout",
             f"the publisher gave no picture within {self.start_timeout_s:g} s",
             "Check the publisher's log; it must send VP8 or H.264",
         )
@@ -221,47 +206,57 @@ class GatewayErrorDiagnosis(WebRtcErrorDiagnosis):
         """Return the error for an exception while negotiating."""
         match error:
             case GatewayError(status=401 | 403):
-                return UnauthorisedError(
-                    self.camera,
+                return self._error(
+                    "unauthorised",
                     f"{self.address} asks for credentials, or rejects the given ones",
                     "Write user and password, or a bearer token alone, into the address, before the host, "
                     "percent-encoding special characters",
                 )
             case GatewayError(status=404):
-                return NotFoundError(self.camera, f"the gateway has no {self.address}", "Check path and stream name")
+                return self._error("not_found", f"the gateway has no {self.address}", "Check path and stream name")
             case GatewayError(status=status):
-                return ServerError(
-                    self.camera, f"{self.address} answered with status {status}", "Check the gateway's log"
+                return self._error(
+                    "server_error",
+                    f"{self.address} answered with status {status}",
+                    "Check the gateway's log",
                 )
             case NegotiationError():
-                return NotAVideoError(
-                    self.camera, f"no video from {self.address}: {error}", "Check that it is a WHEP endpoint"
+                return self._error(
+                    "not_a_video",
+                    f"no video from {self.address}: {error}",
+                    "Check that it is a WHEP endpoint",
                 )
             case aiohttp.ClientConnectorDNSError() | socket.gaierror():
-                return UnknownHostError(
-                    self.camera,
+                return self._error(
+                    "unknown_host",
                     f"the host name of {self.address} cannot be resolved",
                     "Check its name, or use its IP address",
                 )
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-                return UnreachableError(
-                    self.camera,
+                return self._error(
+                    "unreachable",
                     f"the certificate of {self.address} is not trusted",
                     "Install a trusted one on the gateway",
                 )
             case aiohttp.ClientConnectorError(os_error=ConnectionRefusedError()):
-                return RefusedError(
-                    self.camera, f"nothing listens at {self.address}", "Check host and port, and that it is on"
+                return self._error(
+                    "refused",
+                    f"nothing listens at {self.address}",
+                    "Check host and port, and that it is on",
                 )
             case aiohttp.ClientConnectorError():
-                return UnreachableError(
-                    self.camera, f"no route to the host of {self.address}", "Check the address and the network"
+                return self._error(
+                    "unreachable",
+                    f"no route to the host of {self.address}",
+                    "Check the address and the network",
                 )
             case TimeoutError():
                 return self.not_open_in_time()
             case aiohttp.ClientError():
-                return ServerError(
-                    self.camera, f"{self.address} does not answer with HTTP", "Check host, port and scheme"
+                return self._error(
+                    "server_error",
+                    f"{self.address} does not answer with HTTP",
+                    "Check host, port and scheme",
                 )
             case _:
                 raise error

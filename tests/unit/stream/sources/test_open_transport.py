@@ -12,7 +12,7 @@ from stream.settings.network import WebRtcConfig
 from stream.sources.addresses import check_address, parse_device
 from stream.sources.demuxed.file import FileTransport
 from stream.sources.error_diagnosis import ErrorDiagnosis
-from stream.sources.errors import BadAddressError
+from stream.sources.errors import SourceError
 from stream.sources.open_transport import (
     DeviceErrorDiagnosis,
     DeviceTransport,
@@ -53,9 +53,9 @@ def test_webrtc_cameras_need_a_valid_address_and_an_engine() -> None:
         ("whip:door", "source: whip"),
         ("whep+https:///path", r"whep\+http://\[user:password@\]host"),
     ):
-        with pytest.raises(BadAddressError, match=example):
+        with pytest.raises(SourceError, match=example):
             make_opener(config(source), threading.Event(), print, ways)
-    with pytest.raises(BadAddressError, match="engine"):
+    with pytest.raises(SourceError, match="engine"):
         make_opener(config("whip"), threading.Event(), print)
     assert type(make_opener(config("whip"), threading.Event(), print, ways)) is WebRtcTransport
     assert type(make_opener(config("whep+http://host/path"), threading.Event(), print, ways)) is WebRtcTransport
@@ -73,7 +73,7 @@ def test_a_device_is_opened_with_the_options_in_its_address() -> None:
 def test_a_pattern_larger_than_the_cameras_limit_is_refused_when_it_is_configured(size: str, limit: str) -> None:
     camera = CameraConfig.model_validate({"id": "cam", "source": f"pattern:{size}", "max_picture": limit})
     for refused in (check_address, lambda config: make_opener(config, threading.Event(), print)):
-        with pytest.raises(BadAddressError, match="larger than max_picture"):
+        with pytest.raises(SourceError, match="larger than max_picture"):
             refused(camera)
 
 
@@ -133,9 +133,9 @@ def test_ffmpegs_messages_with_the_address_are_not_logged() -> None:
 def test_what_no_engine_can_open_is_refused_before_with_the_same_words(source: str) -> None:
     peers = Peers(WebRtcConfig(), Observer())  # pyright: ignore[reportCallIssue]
     ways = SharedTransports(peers, Publishers(peers), network_thread())
-    with pytest.raises(BadAddressError) as opened:
+    with pytest.raises(SourceError) as opened:
         make_opener(config(source), threading.Event(), print, ways).open()
-    with pytest.raises(BadAddressError) as checked:
+    with pytest.raises(SourceError) as checked:
         check_address(config(source))
     assert str(checked.value) == str(opened.value) and "hunter2" not in str(checked.value)
 

@@ -11,7 +11,7 @@ import pytest
 from ring_buffers.frame_ring import FrameRing
 from ring_buffers.frames import FrameMeta, SlotFormat
 from stream.settings.engine import CameraConfig
-from stream.sources.errors import RefusedError
+from stream.sources.errors import SourceError
 from stream.sources.open_transport import OnDiscard
 from stream.sources.reader import CameraReader, secrets_of
 from stream.sources.status import CameraStatus
@@ -21,7 +21,7 @@ from support.engines.fake_source import FRAME_US, FakeConnections, FakeTransport
 from support.waiting import PATIENCE_S, wait_until, waits
 from telemetry.observer import Observer
 
-REFUSED = RefusedError("cam", "nothing listens", "Switch it on")
+REFUSED = SourceError("refused", "cam", "nothing listens", "Switch it on")
 
 
 class Watching(Observer):

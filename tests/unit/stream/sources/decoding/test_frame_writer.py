@@ -17,7 +17,7 @@ from stream.sources.decoding.clock import CameraClock
 from stream.sources.decoding.decoder import Decoder
 from stream.sources.decoding.frame_writer import FrameWriter, RateLimit
 from stream.sources.demuxed.file import file_transport
-from stream.sources.errors import EndedError
+from stream.sources.errors import SourceError
 from support.engines.fake_source import picture
 from support.engines.film_models import make_film
 from telemetry.reasons import EpochReason
@@ -182,7 +182,7 @@ def test_a_rotated_file_has_boxes_and_pictures_as_displayed(tmp_path: Path) -> N
     try:
         while unit := file.read():
             pictures += decoder.decode(unit)
-    except EndedError:
+    except SourceError:
         pictures += decoder.flush()
     finally:
         file.close()
