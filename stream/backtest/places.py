@@ -27,12 +27,11 @@ def with_places(segment: Segment, zones: Mapping[str, ZoneConfig], lines: Mappin
 
         def of(index: int) -> list[SeenPerson]:
             seen = recorded(index)
-            media_us = int(segment.frames.media_us[index])
             standing = [Body(one.track, one.box, _foot(one, segment)) for one in seen]
-            inside = None if in_zones is None else in_zones.update(standing, media_us)
+            inside = None if in_zones is None else in_zones.update(standing)
             if inside is not None:
                 standing = [one for one in standing if one.track in inside]
-            crossed = {} if over_lines is None else over_lines.update(standing, media_us)
+            crossed = {} if over_lines is None else over_lines.update(standing)
             kept = {one.track for one in standing}
             for one in seen:
                 one.zones = () if inside is None else inside.get(one.track, ())

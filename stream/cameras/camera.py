@@ -165,9 +165,9 @@ class CameraZones:
             SeenParts(person.track, rounded_box(person.box), published_parts(person)) for person in analysis.people
         ]
         bodies = self._bodies.update(people, meta.media_us, ended)
-        inside = None if self._zones is None else self._zones.update(bodies, meta.media_us, ended)
+        inside = None if self._zones is None else self._zones.update(bodies, ended)
         reported = bodies if inside is None else [body for body in bodies if body.track in inside]
-        crossed = {} if self._lines is None else self._lines.update(reported, meta.media_us, ended)
+        crossed = {} if self._lines is None else self._lines.update(reported, ended)
         if not people:
             return analysis, NO_PLACES
         places = {

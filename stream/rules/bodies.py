@@ -60,45 +60,32 @@ _SPEED_WITHIN_US = 3_000_000
 """Foot points that are older say nothing about the present speed."""
 _SAMPLES_APART_US = 60_000
 
-KEPT_US = 60_000_000
-"""Media time after which a track that is not seen is forgotten. Readers of published results learn of no end of a
-track; its number is never used again, so that this only bounds the memory."""
+MOST_TRACKS = 1024
+"""Tracks that are remembered, of those seen last. Readers of published results learn of no end of a track; its number
+is never used again, so that this only bounds the memory."""
 
 Memory = TypeVar("Memory")
 
 
 class TrackMemory(Generic[Memory]):
-    """One `Memory` for each track, made by `make` when the track is first seen."""
+    """One `Memory` for each track of an epoch, made by `make` when the track is first seen."""
 
     def __init__(self, make: Callable[[], Memory]) -> None:
         self._make = make
         self._tracks: dict[int, Memory] = {}
-        self._seen_us: dict[int, int] = {}
-        self._next_sweep_us: int | None = None
 
-    def of(self, track: int, media_us: int) -> Memory:
-        """Return the memory of a track that is seen at this media time."""
-        seen_us = self._seen_us.get(track)
-        self._seen_us[track] = media_us
-        if seen_us is not None and media_us - seen_us <= KEPT_US:
-            return self._tracks[track]
-        made = self._tracks[track] = self._make()
-        return made
+    def of(self, track: int) -> Memory:
+        """Return the memory of a track that is seen now."""
+        memory = self._tracks.pop(track) if track in self._tracks else self._make()
+        self._tracks[track] = memory  # at the end
+        if len(self._tracks) > MOST_TRACKS:
+            del self._tracks[next(iter(self._tracks))]
+        return memory
 
-    def forget(self, ended: Iterable[int], media_us: int) -> None:
-        """Forget tracks that have ended, and those not seen for `KEPT_US`."""
+    def forget(self, ended: Iterable[int]) -> None:
+        """Forget tracks that have ended."""
         for track in ended:
-            if self._tracks.pop(track, None) is not None:
-                del self._seen_us[track]
-        if self._next_sweep_us is None:
-            self._next_sweep_us = media_us + KEPT_US
-        elif media_us > self._next_sweep_us:
-            self._next_sweep_us = media_us + KEPT_US
-            for track in [track for track, seen_us in self._seen_us.items() if media_us - seen_us > KEPT_US]:
-                del self._tracks[track], self._seen_us[track]
-
-    def __len__(self) -> int:
-        return len(self._tracks)
+            self._tracks.pop(track, None)
 
 
 class SeenParts(NamedTuple):
@@ -155,12 +142,12 @@ class Bodies:
 
         `ended`: tracks that have ended, which are forgotten.
         """
-        self._tracks.forget(ended, media_us)
+        self._tracks.forget(ended)
         return [self._body(person, media_us) for person in people]
 
     def _body(self, person: SeenParts, media_us: int) -> Body:
         number, box, placed = person
-        track = self._tracks.of(number, media_us)
+        track = self._tracks.of(number)
         parts = {part.part: part.box for part in placed}
         left, right = parts.get("left_foot"), parts.get("right_foot")
         head, hip = _middle(parts.get("head")), _middle(parts.get("hip"))

@@ -64,18 +64,16 @@ class Lines:
         self._lines = [_Line(name, lines[name].points, size) for name in sorted(lines)]
         self._tracks = TrackMemory(_Track)
 
-    def update(
-        self, people: Iterable[Body], media_us: int, ended: Iterable[int] = ()
-    ) -> dict[int, tuple[Crossing, ...]]:
+    def update(self, people: Iterable[Body], ended: Iterable[int] = ()) -> dict[int, tuple[Crossing, ...]]:
         """Return the lines that people crossed since their last frame, by track, in alphabetical order.
 
         Each has the side that the person is on now. People who crossed none are left out. `ended`: tracks that have
         ended, which are forgotten.
         """
-        self._tracks.forget(ended, media_us)
+        self._tracks.forget(ended)
         crossings: dict[int, tuple[Crossing, ...]] = {}
         for person in people:
-            track = self._tracks.of(person.track, media_us)
+            track = self._tracks.of(person.track)
             if track.last is None:
                 track.sides = [_sign(line.beside(person.foot)) for line in self._lines]
                 track.passed = [False] * len(self._lines)

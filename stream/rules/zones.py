@@ -6,7 +6,7 @@ of the person's height before the person enters or leaves, so that a trembling b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import shapely
@@ -46,14 +46,11 @@ class _Polygons:
         self._most = BORDER_OF_ZONE * np.array([shapely.maximum_inscribed_circle(one).length for one in polygons])
         self._polygons = np.array(polygons, object)
         shapely.prepare(self._polygons)
-        self._tracks = TrackMemory(_Inside)
+        self.tracks = TrackMemory(_Inside)
 
-    def forget(self, ended: Iterable[int], media_us: int) -> None:
-        self._tracks.forget(ended, media_us)
-
-    def update(self, people: Sequence[Body], media_us: int) -> NDArray[np.bool_]:
+    def update(self, people: Sequence[Body]) -> NDArray[np.bool_]:
         """Return who is in which polygon: bool [people, zones]."""
-        tracks = [self._tracks.of(person.track, media_us) for person in people]
+        tracks = [self.tracks.of(person.track) for person in people]
         points = shapely.points([person.foot for person in people])[:, None]
         within = shapely.intersects(self._polygons, points)
         distance = np.nan_to_num(shapely.distance(self._borders, points), nan=np.inf)
@@ -82,20 +79,20 @@ class Zones:
         self._ignored = _Polygons(ignored, size) if ignored else None
         self._reported = _Polygons(reported, size) if reported else None
 
-    def update(self, people: Sequence[Body], media_us: int, ended: Collection[int] = ()) -> dict[int, tuple[str, ...]]:
+    def update(self, people: Sequence[Body], ended: Collection[int] = ()) -> dict[int, tuple[str, ...]]:
         """Return the zones, by track, of those people of the next frame who are not in a zone that is ignored.
 
         The names are in alphabetical order. `ended`: tracks that have ended, which are forgotten.
         """
         for polygons in (self._ignored, self._reported):
             if polygons is not None:
-                polygons.forget(ended, media_us)
+                polygons.tracks.forget(ended)
         if people and self._ignored is not None:
-            hidden: list[bool] = np.any(self._ignored.update(people, media_us), axis=1).tolist()
+            hidden: list[bool] = np.any(self._ignored.update(people), axis=1).tolist()
             people = [person for person, one in zip(people, hidden, strict=True) if not one]
         if not people or self._reported is None:
             return {person.track: () for person in people}
-        names, inside = self._reported.names, self._reported.update(people, media_us).tolist()
+        names, inside = self._reported.names, self._reported.update(people).tolist()
         return {
             person.track: tuple(name for name, within in zip(names, row, strict=True) if within)
             for person, row in zip(people, inside, strict=True)

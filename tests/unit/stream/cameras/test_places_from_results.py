@@ -82,7 +82,7 @@ def test_zones_and_crossings_computed_from_results_are_the_published_ones(seed: 
     for frame in frames:
         people = [Standing(person.track, person.box, person.foot) for person in frame.people if person.foot is not None]
         assert len(people) == len(frame.people)
-        inside, crossed = zones.update(people, frame.media_time_us), lines.update(people, frame.media_time_us)
+        inside, crossed = zones.update(people), lines.update(people)
         for person in frame.people:
             assert list(inside[person.track]) == person.zones
             assert list(crossed.get(person.track, ())) == person.crossed

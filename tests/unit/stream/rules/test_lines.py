@@ -33,7 +33,7 @@ def standing(x: float, y: float = 250.0, track: int = 1) -> Standing:
 
 def walk(lines: Lines, *points: tuple[float, float]) -> list[tuple[Crossing, ...]]:
     """Return what a person crosses in each frame of a walk."""
-    return [lines.update([standing(x, y)], frame).get(1, ()) for frame, (x, y) in enumerate(points)]
+    return [lines.update([standing(x, y)]).get(1, ()) for x, y in points]
 
 
 def test_a_person_crosses_once_beyond_the_line_by_a_share_of_the_height_and_to_the_side_they_are_on_then() -> None:
@@ -79,20 +79,20 @@ def test_a_foot_point_that_trembles_on_the_line_crosses_nothing(start: int) -> N
 def test_the_first_frame_of_a_track_crosses_nothing_also_after_its_number_was_forgotten() -> None:
     lines = Lines({"fence": FENCE}, SIZE)
     assert walk(lines, (450, 250)) == [()]
-    assert lines.update([standing(550)], 1, ended=[1]) == {}
+    assert lines.update([standing(550)], ended=[1]) == {}
 
 
 def test_a_person_who_was_not_seen_for_some_frames_has_crossed_the_line_meanwhile() -> None:
     lines = Lines({"fence": FENCE}, SIZE)
     walk(lines, (450, 250))
-    lines.update([], 1)
-    assert lines.update([standing(550)], 1_000_000) == {1: (("fence", "left"),)}
+    lines.update([])
+    assert lines.update([standing(550)]) == {1: (("fence", "left"),)}
 
 
 def test_several_lines_can_be_crossed_in_one_frame_by_several_people() -> None:
     lines = Lines({"gate": LineConfig(points=((0.52, 0), (0.52, 1))), "fence": FENCE}, SIZE)
-    lines.update([standing(400), standing(600, track=2), standing(600, track=3)], 0)
-    crossed = lines.update([standing(600), standing(510, track=2), standing(601, track=3)], 1)
+    lines.update([standing(400), standing(600, track=2), standing(600, track=3)])
+    crossed = lines.update([standing(600), standing(510, track=2), standing(601, track=3)])
     assert crossed == {1: (("fence", "left"), ("gate", "left")), 2: (("gate", "right"),)}
 
 

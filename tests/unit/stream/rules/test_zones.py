@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stream.rules.bodies import KEPT_US
 from stream.rules.zones import BORDER, Zones
 from stream.settings.zones import ZoneConfig
 
@@ -34,12 +33,12 @@ def standing(x: float, y: float = 250.0, track: int = 1) -> Standing:
 
 
 def zones_at(zones: Zones, x: float, y: float = 250.0, track: int = 1) -> tuple[str, ...] | None:
-    return zones.update([standing(x, y, track)], 0).get(track)
+    return zones.update([standing(x, y, track)]).get(track)
 
 
 def test_a_person_is_in_each_zone_around_the_foot_point_in_alphabetical_order() -> None:
     zones = Zones({"whole": WHOLE, "left": LEFT_HALF, "again": WHOLE}, SIZE)
-    places = zones.update([standing(100, 150), standing(900, 150, track=2)], 0)
+    places = zones.update([standing(100, 150), standing(900, 150, track=2)])
     assert places == {1: ("again", "left", "whole"), 2: ("again", "whole")}
 
 
@@ -86,16 +85,8 @@ def test_a_track_that_has_ended_is_forgotten() -> None:
     zones = Zones({"left": LEFT_HALF}, SIZE)
     assert zones_at(zones, 400) == ("left",)
     assert zones_at(zones, 500 + STEP / 2) == ("left",), "still"
-    zones.update([], 0, ended=[1])
+    zones.update([], ended=[1])
     assert zones_at(zones, 500 + STEP / 2) == (), "as a new person"
-
-
-def test_a_track_that_is_not_seen_for_long_is_forgotten() -> None:
-    zones = Zones({"left": LEFT_HALF}, SIZE)
-    zones.update([standing(400)], 0)
-    at_the_border = [standing(500 + STEP / 2)]
-    assert zones.update(at_the_border, KEPT_US) == {1: ("left",)}
-    assert zones.update(at_the_border, 2 * KEPT_US + 1) == {1: ()}
 
 
 def test_the_zones_of_a_person_who_leaves_an_ignored_one_are_those_before_it_at_the_border() -> None:
