@@ -29,9 +29,9 @@ from training.run.clip_run import (
     for_clips,
     open_example_run,
     open_verdict_run,
+    watched_folder,
     with_sizes_of,
 )
-from training.run.data_folder import watched_folder
 from training.run.learning.batches import generates
 from training.run.learning.training_run import TrainingError, choose_device
 from training.run.record import training_command

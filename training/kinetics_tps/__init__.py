@@ -5,7 +5,7 @@
         for frame in video.frames:       # AnnotatedFrame: index, people, objects
             ...
 
-Read the files in this order: names, data_errors, lists, annotations, frame_reader, video_facts, layout, dataset; then
+Read the files in this order: names, data_errors, lists, annotations, video_facts, layout, dataset; then
 check, write, seen_labels and video_roles. docs/kinetics-tps.md shows the layout.
 """
 

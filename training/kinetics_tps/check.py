@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from training.kinetics_tps.annotations import FrameReader
 from training.kinetics_tps.data_errors import DataError, ErrorCode, printable, quoted, shown
 from training.kinetics_tps.dataset import DatasetError, is_folder, read_entry
-from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.layout import (
     TrainEntry,
     UnlabelledVideo,

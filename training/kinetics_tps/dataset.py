@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.kinetics_tps.annotations import AnnotatedFrame
+from training.kinetics_tps.annotations import AnnotatedFrame, FrameReader
 from training.kinetics_tps.data_errors import ErrorCode, Report, shown
-from training.kinetics_tps.frame_reader import FrameReader
 from training.kinetics_tps.layout import (
     TrainEntry,
     frame_files,

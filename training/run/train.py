@@ -25,8 +25,7 @@ from stages.third_party import weights
 from stages.weight_terms import LEARNED_FROM, WeightTerms, weight_terms
 from training.annotated_videos.clips import Folder
 from training.annotated_videos.region_sources import detector_source, feature_source
-from training.run.clip_run import ClipRun
-from training.run.data_folder import learned_vocabulary
+from training.run.clip_run import ClipRun, learned_vocabulary
 from training.run.learning.batches import generates
 from training.run.learning.run_state import read_state, write_state
 from training.run.learning.training_run import DivergedError, Run, StepReport, TrainingError

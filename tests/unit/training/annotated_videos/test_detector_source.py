@@ -33,7 +33,7 @@ from training.kinetics_tps import (
     write_frame_list,
     write_lists,
 )
-from training.run.data_folder import watch_settings, watched_folder
+from training.run.clip_run import watch_settings, watched_folder
 from training.run.train import train
 from training.settings.run_config import TrainingConfig
 from training.settings.run_config import load as load_config

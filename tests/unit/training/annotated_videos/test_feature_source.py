@@ -26,7 +26,7 @@ from training.annotated_videos.clips import open_folder
 from training.annotated_videos.region_sources import FeatureSource, feature_source
 from training.annotated_videos.sightings import read_roi
 from training.annotated_videos.watching import WatchSettings
-from training.run.data_folder import watched_folder
+from training.run.clip_run import watched_folder
 from training.run.learning.training_run import TrainingError
 from training.run.train import train
 from training.settings.run_config import TrainingConfig

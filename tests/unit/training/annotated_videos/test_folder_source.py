@@ -26,7 +26,7 @@ from support.training.training_examples import TINY, motion_clips, stand_in_tabl
 from training.annotated_videos.clips import Clip
 from training.annotated_videos.folder_source import FolderSource, whole_tracks
 from training.kinetics_tps import video_file
-from training.run.data_folder import watched_folder
+from training.run.clip_run import watched_folder
 from training.run.learning.batches import rows_by_source
 from training.run.learning.training_run import TrainingError
 from training.run.train import Outcome, train

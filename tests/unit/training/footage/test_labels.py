@@ -1,4 +1,4 @@
-"""Label files of real footage: reading them, and errors that name their place."""
+"""Labels of real footage: the packaged files, and what is read from one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+import training
+from stages.third_party.weight_catalogue import CATALOGUE
 from training.footage.labels import instants, parse_labels, read_labels, times
 
 
@@ -80,3 +84,22 @@ def test_instants_need_not_be_whole_numbers_of_seconds() -> None:
 def test_a_box_labelled_nobody_is_ignored() -> None:
     labels = parse_labels(json.dumps(person(spans=[[0, 0, "nobody"], [1, 1, "walk"]])), "")
     assert [one.time for one in instants(labels)] == [1]
+
+
+FOLDER = Path(training.__file__).parent / "footage"
+CLIPS = sorted({path.name.split(".")[0] for path in FOLDER.glob("*.json")})
+
+
+def test_every_clip_has_two_labellers() -> None:
+    assert len(CLIPS) == 12
+    files = sorted(path.name for path in FOLDER.glob("*.json"))
+    assert files == [f"{clip}.{labeller}.json" for clip in CLIPS for labeller in "ab"]
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+def test_labels_are_valid_and_their_footage_can_be_fetched(clip: str) -> None:
+    for labeller in "ab":
+        labels = read_labels(FOLDER / f"{clip}.{labeller}.json")
+        assert (labels.clip, labels.labeller) == (clip, labeller)
+        assert labels.asset in CATALOGUE
+        assert labels.people

@@ -9,8 +9,7 @@ import pytest
 
 import support.training.kinetics_tps_examples as examples
 from training.kinetics_tps import AnnotatedFrame, AnnotatedObject, ErrorCode, Lists
-from training.kinetics_tps.annotations import encode_frame
-from training.kinetics_tps.frame_reader import FrameReader
+from training.kinetics_tps.annotations import FrameReader, encode_frame
 from training.kinetics_tps.lists import parse_labels
 
 SIZE = (examples.WIDTH, examples.HEIGHT)

@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips, stand_in_table, tiny
-from training.run.data_folder import learned_vocabulary
+from training.run.clip_run import learned_vocabulary
 from training.run.learning.batches import Batches
 from training.run.learning.training_run import choose_device
 from training.run.train import train

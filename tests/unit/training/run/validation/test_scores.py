@@ -1,4 +1,4 @@
-"""The temperature: fitted to what is true, stored with the weights, applied wherever the action's score is read."""
+"""The temperature is fitted and applied wherever scores are read; prevalence changes the odds of actions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from scipy.special import softmax
 
 from stages import checkpoint
 from stages.heads.action_lstm import ActionLSTM
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.packaged_checkpoints import checkpoint_file
-from training.run.validation.scores import expected_calibration_error, fit_temperature, negative_log_likelihood
+from stages.vocabulary import packaged
+from training.run.validation.scores import (
+    apply_prevalence,
+    expected_calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+)
 
 
 def answers(temperature: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -63,3 +70,30 @@ def test_the_packaged_checkpoints_have_their_fitted_temperature(profile: str) ->
     held_out = [figures for name, figures in made.metrics.items() if name.startswith("held_out")]
     (fitted,) = [figures["calibration"] for figures in held_out if "calibration" in figures]
     assert float(made.network.action_lstm.temperature) == pytest.approx(fitted["temperature"], abs=1e-3)
+
+
+def scores(network: ActionNetwork) -> torch.Tensor:
+    torch.manual_seed(1)
+    config = network.config
+    graph = torch.randn(5, config.graph_hidden)
+    embedded = network.action_inputs(graph)
+    with torch.no_grad():
+        return network.action_lstm.sequence(embedded[:, None], torch.zeros(5, 1))[:, 0].softmax(-1)
+
+
+@pytest.mark.parametrize("temporal", [True, False])
+def test_the_odds_of_an_action_change_by_the_given_factor(temporal: bool) -> None:
+    vocabulary = packaged("edge")
+    torch.manual_seed(0)
+    network = ActionNetwork(
+        NetworkConfig(temporal=temporal), vocabulary, torch.randn(len(vocabulary.parts), len(vocabulary.states), 12)
+    )
+    network.action_lstm.temperature.fill_(1.7)
+    before = scores(network)
+    apply_prevalence(network, {"carry": 0.35, "walk": 2.0})
+    after = scores(network)
+    carry, walk, stand = (vocabulary.actions.index(name) for name in ("carry", "walk", "stand"))
+    for action, factor in ((carry, 0.35), (walk, 2.0)):
+        odds = (after[:, action] / after[:, stand]) / (before[:, action] / before[:, stand])
+        torch.testing.assert_close(odds, torch.full_like(odds, factor), rtol=1e-4, atol=0)
+    assert torch.allclose(after.sum(-1), torch.ones(5))
