@@ -1,12 +1,14 @@
-"""2-D clips in statures: people's heights, guesses for unset joints, how people are turned, and the picture's edges."""
+"""People in 2-D keypoints: their clips in statures, the states that their joints show, and their views."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from stages.vocabulary import packaged
 from tests.support.training.planar_people import person, pose_clips
-from training.sources.planar import person_height, planar_clips
+from training.sources.planar import depths, person_height, planar_clips, visible_states, with_faces
 
 
 @pytest.mark.parametrize("turn", [0, 60, 90, 180])
@@ -75,3 +77,91 @@ def test_an_ankle_at_the_knee_is_hidden() -> None:
     keypoints[:, 15, :2] = keypoints[:, 13, :2] + [2, 5]
     clips = planar_clips(pose_clips([keypoints], ["wave"]))
     assert not clips.known[:, 15].any() and clips.known[:, 16].all()
+
+
+VOCABULARY = packaged("edge")
+ALL = np.ones((1, 1, 17), dtype=bool)
+STILL = np.zeros((1, 1), dtype=bool)
+
+
+def state_of(points: NDArray[np.float64], part: str, state: str, known: NDArray[np.bool_] = ALL) -> bool | None:
+    """Return a state of one person [17, 2], None if unknown."""
+    states, decided = visible_states(VOCABULARY, points[None, None], known, STILL)
+    place = (0, 0, VOCABULARY.part_index(part), VOCABULARY.state_index(state))
+    return bool(states[place]) if decided[place] else None
+
+
+def with_left_arm(elbow: tuple[float, float], wrist: tuple[float, float]) -> NDArray[np.float64]:
+    """Return a person of height 1 with the left elbow and wrist at an offset from the left shoulder."""
+    points = person(1, height=1.0)[0, :, :2]
+    points[7], points[9] = points[5] + elbow, points[5] + wrist
+    return points
+
+
+def test_an_arm_in_the_picture_plane_is_bent_or_not() -> None:
+    assert state_of(with_left_arm((0.17, 0.0), (0.17, -0.15)), "left_arm", "bend") is None  # 90°: not sure enough
+    assert state_of(with_left_arm((0.17, 0.0), (0.08, -0.12)), "left_arm", "bend") is True
+    assert state_of(with_left_arm((0.0, 0.17), (0.0, 0.32)), "left_arm", "bend") is False
+
+
+def test_an_arm_that_looks_short_or_is_hidden_has_no_known_bend() -> None:
+    assert state_of(with_left_arm((0.08, 0.0), (0.04, -0.06)), "left_arm", "bend") is None
+    hidden = ALL.copy()
+    hidden[..., 9] = False
+    assert state_of(with_left_arm((0.0, 0.17), (0.0, 0.32)), "left_arm", "bend", hidden) is None
+
+
+def test_a_hand_is_raised_or_not_only_if_clearly_so() -> None:
+    assert state_of(with_left_arm((0.1, -0.1), (0.1, -0.25)), "left_hand", "raise") is True
+    assert state_of(with_left_arm((0.1, 0.1), (0.1, 0.25)), "left_hand", "raise") is False
+    assert state_of(with_left_arm((0.15, 0.0), (0.3, -0.05)), "left_hand", "raise") is None
+
+
+def test_nothing_is_known_of_the_hands_of_a_person_who_lies() -> None:
+    lying = person(1, height=1.0, lying=True)[0, :, :2]
+    assert state_of(lying, "left_hand", "raise") is None
+
+
+FACE = slice(0, 5)
+
+
+def turned(turn: float, frames: int = 400) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return joints in statures, facing and side of a person at a turn in degrees, [1, T, …]."""
+    points = person(frames, turn=turn, height=1.0)[None, ..., :2]
+    angle = np.deg2rad(np.full((1, frames), turn))
+    return points, np.cos(angle), np.sin(angle)
+
+
+@pytest.mark.parametrize("turn", [0, 60, 90, 180, 300])
+def test_the_face_of_a_head_known_by_one_point_is_where_a_face_is(turn: float) -> None:
+    truth, facing, side = turned(turn)
+    points = truth.copy()
+    points[:, :, 0] = truth[:, :, FACE].mean(2)
+    points[:, :, 1:5] = np.nan
+    made = with_faces(np.random.default_rng(0), points, facing, side, np.full(facing.shape, 0.1))
+    assert np.isfinite(made).all()
+    np.testing.assert_array_equal(made[:, :, 5:], points[:, :, 5:])
+    # On average over the turns of the head, the face looks where the chest does.
+    assert np.linalg.norm(made[:, :, FACE].mean(1) - truth[:, :, FACE].mean(1), axis=-1).max() < 0.03
+    assert np.linalg.norm(made[:, :, FACE] - truth[:, :, FACE], axis=-1).max() < 0.12
+
+
+def test_points_of_a_face_that_were_detected_stay_and_the_others_join_them() -> None:
+    truth, facing, side = turned(20)
+    points = truth.copy()
+    points[:, ::2, 4] = np.nan
+    made = with_faces(np.random.default_rng(0), points, facing, side, np.full(facing.shape, 0.1))
+    set_ = np.isfinite(points)
+    np.testing.assert_array_equal(made[set_], points[set_])
+    assert np.linalg.norm(made[:, :, 4] - truth[:, :, 4], axis=-1).mean() < 0.03
+
+
+def test_the_side_turned_away_and_hands_before_the_body_seen_from_behind_are_farther() -> None:
+    points, facing, side = turned(90, 1)
+    depth = depths(points, facing, side)
+    assert (depth[..., 5::2] > depth[..., 6::2]).all()  # left from right
+    points, facing, side = turned(180, 1)
+    points[:, :, 9] = points[:, :, 7] + [0.0, 0.02]  # the forearm reaches ahead
+    depth = depths(points, facing, side)
+    assert depth[0, 0, 9] > depth[0, 0, 5] + 0.2
+    assert depths(points, -facing, side)[0, 0, 9] < depth[0, 0, 5] - 0.2
