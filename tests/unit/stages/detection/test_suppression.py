@@ -72,13 +72,11 @@ def test_in_crowds_the_fixed_size_mask_equals_torchvisions(seed: int, threshold:
 def test_a_start_on_the_cpu_imports_neither_torchvision_nor_transformers() -> None:
     """Their imports take seconds of every start, and only features of a VGG need them."""
     program = (
-        "import sys, torch\n"
+        "import sys\n"
         "from stages.profiles import load_profile\n"
         "from stages.settings import ModelSettings, PipelineSettings\n"
-        "settings = PipelineSettings(model=ModelSettings(device='cpu', threads=1, runtime='onnxruntime'))\n"
+        "settings = PipelineSettings(model=ModelSettings(device='cpu', threads=1, runtime='torch'))\n"
         "load_profile(settings).warm_up()\n"
-        "assert not {'torchvision', 'transformers', 'huggingface_hub'} & set(sys.modules)\n"
-        "import torchvision.ops\n"
-        "assert torchvision.ops.nms(torch.ones(2, 4), torch.ones(2), 0.5).tolist() == [0, 1], 'a later import works'"
+        "assert not {'torchvision', 'transformers', 'huggingface_hub'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
