@@ -23,13 +23,14 @@ from stages import checkpoint
 from stages.checkpoint import Checkpoint
 from stages.detection.movenet.movenet import MoveNet
 from stages.detection.part_boxes import part_boxes
+from stages.export import exporting
+from stages.export.graph import ExportError
 from stages.keypoint_features.geometry import sequence_features
 from stages.profiles import load_checkpoint
 from stages.region_features.step_regions import REGION_OF_PART
 from stages.runtimes.onnx_runtime import load_session
 from stages.third_party import weights
 from support.models.seeing_checkpoints import write_seeing_checkpoint
-from support.models.shipped_export import ShippedExport, shipped_export
 from support.repository import REPOSITORY
 from support.training.films import write_film
 
@@ -48,10 +49,20 @@ def export(*arguments: str, **environment: str) -> Result:
     return CliRunner().invoke(app, ["export", *arguments], env={"COLUMNS": "160", **environment})
 
 
+class ShippedExport(NamedTuple):
+    """The folder with the files, and what the command printed."""
+
+    folder: Path
+    printed: str
+
+
 @pytest.fixture(scope="module")
-def shipped() -> ShippedExport:
-    """The packaged model, exported in a separate process."""
-    return shipped_export()
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> ShippedExport:
+    """The packaged model, exported."""
+    folder = tmp_path_factory.mktemp("shipped") / "onnx"
+    done = export("--out", str(folder))
+    assert done.exit_code == 0 and not done.stderr, done.stderr
+    return ShippedExport(folder, done.stdout)
 
 
 def manifest(folder: Path, part: str) -> dict[str, Any]:
@@ -202,6 +213,24 @@ def test_a_checkpoint_that_uses_regions_is_compared_on_regions_of_real_pictures(
     assert about["file"]["opset"] == 18 and not about["checkpoint"]["trained"]
     assert all(set(figures) == {"random", "real"} for figures in about["parity"]["outputs"].values())
     assert not (tmp_path / "out" / "detector.onnx").exists()
+
+
+def test_a_file_whose_outputs_differ_from_torch_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from stages.export import onnx_file
+
+    def write_another(graph: Any, path: Path, *rest: Any) -> None:
+        with torch.no_grad():
+            graph.module.lstm.scores.weight.mul_(1.001)
+            write(graph, path, *rest)
+            graph.module.lstm.scores.weight.div_(1.001)
+
+    write = onnx_file.write
+    monkeypatch.setattr(onnx_file, "write", write_another)
+    (tmp_path / "step.onnx").write_text("an earlier file")
+    with pytest.raises(ExportError, match=r"step: ONNX Runtime and torch differ by more than 1e-05.*scores \d\.\de-"):
+        exporting.export(load_checkpoint("edge"), None, tmp_path, ["step"])
+    assert [path.name for path in tmp_path.iterdir()] == ["step.onnx"]
+    assert (tmp_path / "step.onnx").read_text() == "an earlier file"
 
 
 @pytest.mark.parametrize(
