@@ -1,37 +1,28 @@
-"""`partstream doctor` as a process: it finds every planted fault in one run, and none in a correct installation."""
+"""`partstream doctor` finds every planted fault in one run, and none in a correct installation."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.cameras.rtsp_server import RtspServer
+from run_stream import app
 from support.engines.small_clips import make_clip
-from support.repository import REPOSITORY
 
 SECRET = "geheim"
 
 
 def doctor(*arguments: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]], str]:
     """Run the doctor, and return the exit code, the findings by check, and the output."""
-    done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "run_stream.py"), "doctor", "--json", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        check=False,
-    )
-    assert done.stdout, done.stderr
+    done = CliRunner().invoke(app, ["doctor", "--json", *arguments], env=environment)
     answer = json.loads(done.stdout)
-    assert answer["ok"] == (done.returncode == 0)
-    return done.returncode, {one["check"]: one for one in answer["findings"]}, done.stdout + done.stderr
+    assert answer["ok"] == (done.exit_code == 0)
+    return done.exit_code, {one["check"]: one for one in answer["findings"]}, done.output
 
 
 @pytest.fixture(scope="module")
