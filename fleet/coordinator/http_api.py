@@ -73,7 +73,7 @@ class CoordinatorApi:
 
     def _own_routes(self) -> list[Route]:
         known, drained, undrained = (
-            (Answer(204, text),) for text in ("It is known.", "It is being drained.", "It may have cameras.")
+            (Answer(204, text),) for text in ("It was noted.", "It is being drained.", "It may have cameras.")
         )
         where, drain, engines = ROOT + "/directory", ROOT + "/fleet/drain/{name}", ROOT + "/fleet/engines"
         targets = ROOT + "/prometheus/targets"
@@ -121,7 +121,7 @@ class CoordinatorApi:
         return json_response(FleetEngineListView(engines=engine_views(self.coordinator)))
 
     async def _process(self, request: web.Request) -> web.Response:
-        """Tell that an engine's process was started, will be restarted, or has ended, so that its cameras move."""
+        """Report that an engine's process was started, will be restarted, or has ended, so that its cameras move."""
         told = await json_model(request, EngineProcess)
         if told.state == "started":
             self.coordinator.engine_started(told.engine, told.node or told.engine, told.run)

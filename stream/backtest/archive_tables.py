@@ -118,8 +118,8 @@ def check_parts(rows: Rows) -> None:
     found = np.flatnonzero(lengths != visible)
     if len(found):
         advice = (
-            "it was archived without `--parts all`, so that parts are missing. Leave these results out with --from or "
-            "--camera, or archive others"
+            "it was archived without `--parts all`, so parts are missing. Leave these results out with --from or "
+            "--camera, or archive new ones with `--parts all`"
         )
         raise MissingFieldError("parts", f"{rows.files[int(rows.file[found[0]])]} (column parts)", advice)
 

@@ -55,7 +55,7 @@ class Notifier:
         self._senders: dict[str, Sender] = {}
         self._version = self.ledger.version()
         self._first_run = "" if self.ledger.meta("run") is None else "none"
-        """The engine's run at the first start: that parts of what it published before are gone is no loss."""
+        """The engine's run at the first start: what is missing from before it does not count as lost."""
         self._told_unknown: set[str] = set()
         """Names in targets that the engine does not have, as they were logged."""
         try:

@@ -20,7 +20,7 @@ MOST_KNOWN = 4096
 """Cameras whose privacy one engine remembers. When there are more, none that hides anything is added, as none may be
 forgotten."""
 APPLIED_WITHIN_US = 5_000_000
-"""Time until a running camera hides what it has just been told to hide, at most."""
+"""Time until a running camera applies a stricter setting, at most."""
 
 
 class HiddenCamera(Section):
@@ -30,7 +30,7 @@ class HiddenCamera(Section):
     privacy: WantedPrivacy = "off"
     masks: dict[str, MaskConfig] = Field(default_factory=dict[str, MaskConfig])
     since_us: int = 0
-    """When the camera had become so strict, microseconds since 1970, UTC; 0: before anything was kept of it."""
+    """When the camera became this strict, microseconds since 1970, UTC; 0: before anything was kept of it."""
 
     @classmethod
     def of(cls, config: CameraConfig, since_us: int = 0) -> Self:
@@ -111,8 +111,8 @@ class KnownPrivacy:
         known = self._known.get(config.id, ())
         if not known and config.privacy_mode != "off" and len(self._known) >= self._most:
             return (
-                f"camera {config.id}: {self._most} cameras of which something is hidden are remembered, the limit: add "
-                "it to the configuration file, or stop, delete entries of `hidden` in the state file, and start again"
+                f"camera {config.id}: {self._most} remembered cameras with masks or in skeleton mode are the limit: "
+                "add it to the configuration file, or stop, delete entries of `hidden` in the state file, and restart"
             )
         for hidden in known:
             if (what := laxer(hidden, config)) is not None:

@@ -26,7 +26,7 @@ LABELS: dict[str, str] = {
     + " (`states`: hidden states of tracked people; `peak`: the highest use so far); of incidents: "
     + " · ".join(catalogue.INCIDENT_KINDS),
     "look": " · ".join(catalogue.LOOKS)
-    + ". `nothing`: nothing moved and nobody was tracked; `skipped`: between two detections "
+    + ". `nothing`: nothing moved and no person was tracked; `skipped`: between two detections "
     "([detector.md](detector.md#where-the-detector-looks))",
     "node": "the node of an engine of a fleet",
     "mode": "off · masked · skeleton",

@@ -116,7 +116,7 @@ class ReviewApi:
 
     # -- handlers -----------------------------------------------------------------------------------------------
     async def _put(self, request: web.Request) -> web.Response:
-        """Say what an alert or event really was. Repeating a request changes nothing."""
+        """Give a verdict on an alert or event. Repeating a request changes nothing."""
         said = self._checked(await json_model(request, SaidOfIncident))
         return json_response(await self._say_one(request, said.verdict, said.truth))
 
@@ -125,7 +125,7 @@ class ReviewApi:
         return json_response(await self._say_one(request, None, None))
 
     async def _post(self, request: web.Request) -> web.Response:
-        """Say what several alerts and events really were. Repeating a request changes nothing."""
+        """Give a verdict on several alerts and events. Repeating a request changes nothing."""
         said = self._checked(await json_model(request, SaidOfIncidents))
         return json_response(Outcomes(await self._say(request, said.ids, said.verdict, said.truth)))
 

@@ -43,9 +43,9 @@ class CameraStatusView(View):
     fps_out: float = Field(ge=0, description="Results published per second, recently.")
     tracks: int = Field(ge=0, description="Tracked people.")
     looks: dict[LookKind, int] = Field(
-        description="Frames of up to the last minute with a published result, by what the detector looked at: the "
-        "`whole` picture, `regions` around motion and people, `nothing` because nothing moved and nobody was tracked, "
-        "or nothing because the frame was `skipped` between detections."
+        description="Frames of at most the last minute with a published result, by what the detector looked at: the "
+        "`whole` picture, `regions` around motion and people, `nothing` because nothing moved and no person was "
+        "tracked, or nothing because the frame was `skipped` between detections."
     )
     detection: str = Field(description="The same in words; empty if there were no frames.")
 

@@ -25,5 +25,5 @@ def test_a_fleet_whose_cameras_are_all_hidden_can_have_as_many_as_its_limit(monk
         camera = cameras.checked(f"c{number}", {"source": f"rtsp://10.0.0.{number}/1"})
         assert camera.privacy == "skeleton"
         cameras.privacy.add(camera)
-    with pytest.raises(PrivateError, match="10 cameras of which something is hidden are remembered, the limit"):
+    with pytest.raises(PrivateError, match="10 remembered cameras with masks or in skeleton mode are the limit"):
         cameras.checked("new", {"source": "rtsp://10.0.0.10/1"})
