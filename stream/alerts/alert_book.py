@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Container
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -28,6 +29,8 @@ MOST_IDS = 1_000
 """Open alerts of which the statistics list the ids."""
 MOST_LINES = 1000
 """Lines after which the file is rewritten, or as many as there are open alerts."""
+MOST_READ = 64 << 20
+"""Bytes that are read at the start. Only a file that is not one of open alerts is larger."""
 _BEGINS = b'{"schema":"' + ALERT_SCHEMA.encode() + b'"'
 
 logger = logging.getLogger(__name__)
@@ -61,8 +64,9 @@ class AlertBook:
     def started(self) -> None:
         """Forget the alerts of earlier runs: this engine runs. If it had failed to start, the next one clears them."""
         if self._file is not None:
-            for left in self._left:
-                self._file.append(_restarted(left))
+            with self._lock:
+                for left in self._left:
+                    self._file.append(_restarted(left))
         self._left = []
 
     def take(self, alerts: list[Alert]) -> None:
@@ -212,7 +216,7 @@ class OpenAlertsFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = output_file.opened(path, os.O_RDWR | os.O_APPEND, output_file.PRIVATE)
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            lines = list(filter(None, path.read_bytes().split(b"\n")))
+            lines = list(filter(None, os.pread(self._descriptor, MOST_READ, 0).split(b"\n")))
         except BlockingIOError:
             self.close()
             holder = file_lock.holder_of(path)
@@ -242,7 +246,7 @@ class OpenAlertsFile:
             return
         try:
             if self._failed or self._lines >= max(MOST_LINES, len(self._open)):
-                self._rewrite(self._descriptor)  # with what could not be written before
+                self._rewrite()  # with what could not be written before
             else:
                 _write(self._descriptor, b"\n" + msgspec.json.encode(alert) + b"\n")  # after a line that was cut, too
                 self._lines += 1
@@ -268,11 +272,17 @@ class OpenAlertsFile:
         else:
             self._open[alert.alert] = alert
 
-    def _rewrite(self, descriptor: int) -> None:
-        """Keep only the open alerts. A kill within these microseconds loses them."""
-        os.ftruncate(descriptor, 0)
-        _write(descriptor, b"".join(msgspec.json.encode(alert) + b"\n" for alert in self._open.values()))
-        self._lines = 0
+    def _rewrite(self) -> None:
+        """Replace the file with one that holds only the open alerts, and lock that one."""
+        with output_file.replacing(self._path) as unfinished, ExitStack() as unless_replaced:
+            new = output_file.opened(unfinished, os.O_RDWR | os.O_APPEND, output_file.PRIVATE)
+            unless_replaced.callback(os.close, new)
+            fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write(new, b"".join(msgspec.json.encode(alert) + b"\n" for alert in self._open.values()))
+            os.fsync(new)
+            unless_replaced.pop_all()
+        self.close()
+        self._descriptor, self._lines = new, 0
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from stages.settings import Section
 from stream import file_lock, output_file
-from stream.privacy.known_privacy import HiddenCamera, KnownPrivacy
+from stream.privacy.known_privacy import HiddenCamera, KnownPrivacy, laxer
 from stream.settings import files
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig
@@ -43,7 +43,7 @@ class CameraStateFile:
         self._configured = {camera.id: camera for camera in configured}
         self._lock: int | None = None
         self.hidden: list[HiddenCamera] = []
-        """What `load` found to be hidden of cameras that the configuration does not decide about."""
+        """What `load` found to be hidden, except of cameras of which the configuration shows more."""
 
     def hold(self) -> None:
         """Keep other engines from using the file, until `close`. Raises `ConfigError`."""
@@ -94,7 +94,11 @@ class CameraStateFile:
         cameras = {name: camera for name, camera in self._configured.items() if name not in kept.removed}
         # The configuration may hide more than it did when the change was kept.
         changed_ids = {camera.id for camera in kept.cameras}
-        self.hidden = [camera for camera in kept.hidden if camera.id in changed_ids or camera.id not in cameras]
+        self.hidden = [
+            camera
+            for camera in kept.hidden
+            if camera.id in changed_ids or camera.id not in cameras or laxer(camera, cameras[camera.id]) is None
+        ]
         known = KnownPrivacy(self._configured.values())
         known.remember(self.hidden)
         try:

@@ -50,6 +50,8 @@ class Outcome:
 
     targets: set[str] = field(default_factory=set[str])
     shown: bool = False
+    closed: Counter[str] = field(default_factory=Counter[str])
+    held: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
 
 class Intake:
@@ -100,6 +102,7 @@ class Intake:
                 self.ledger.reached(one for one in read.values() if one.topic.startswith(("alerts/", "stats/")))
         self._read, self._written_us = ({}, now.steady_us) if written else (read, self._written_us)
         self.messages.update(kind_of(one.message) for one in burst)
+        self._count(outcome)
         self._heard_us = now.steady_us
         self.silent = self._lost_engine = False
         return outcome
@@ -124,6 +127,7 @@ class Intake:
             self._plan(changes, planned, outcome, now)
             if prune:
                 self.ledger.prune(now.us, self._config.keep_days)
+        self._count(outcome)
         if report:
             self._missed, self._more, self._reported_us = 0, False, now.steady_us
         self._pruned_us = now.steady_us if prune else self._pruned_us
@@ -185,21 +189,26 @@ class Intake:
     def _plan(self, changes: Sequence[Change], planned: Sequence[Delivery], outcome: Outcome, now: Now) -> bool:
         """Write the messages about changes, and those already planned. Return whether there is anything new."""
         for change in changes:
-            self.closed[change.row.closed_by] += change.what in ("cleared", "closed")
+            outcome.closed[change.row.closed_by] += change.what in ("cleared", "closed")
             armed = self.ledger.armed(change.row.camera, change.row.rule)
-            self.held["", "disarmed"] += change.what == "noted" and change.row.open and not armed
+            outcome.held["", "disarmed"] += change.what == "noted" and change.row.open and not armed
         about = (self._about(change, name, now) for change in changes for name in self._config.targets)
         for one in chain(about, planned):  # each after the one before is written, as limits count those
             if one is not None and self.ledger.plan(one, now.us):
                 outcome.targets.add(one.target)
-                self.held[one.target, one.error] += one.state == "held"
+                outcome.held[one.target, one.error] += one.state == "held"
         for name in outcome.targets:
             excess = self.ledger.count(name, "pending") - self._config.targets[name].most_pending
             for one in self.ledger.oldest_untried(name, max(0, excess)):
                 self.ledger.tried(one.seq, "held", now.us, "flood", now.us + FLOOD_US)
-                self.held[name, "flood"] += 1
+                outcome.held[name, "flood"] += 1
         outcome.shown |= bool(changes)
         return bool(changes or planned)
+
+    def _count(self, outcome: Outcome) -> None:
+        """Count what is written: a transaction that fails is tried again."""
+        self.closed.update(outcome.closed)
+        self.held.update(outcome.held)
 
     def _about(self, change: Change, name: str, now: Now) -> Delivery | None:
         """Return the message about a change to a target; None if it gets none."""

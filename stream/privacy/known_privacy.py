@@ -68,16 +68,28 @@ class KnownPrivacy:
 
     def add(self, config: CameraConfig) -> None:
         """Take the settings of a camera as it runs. If it hid less before, what was kept until now is not permitted."""
-        now_us = time.time_ns() // 1000
-        self.remember([HiddenCamera.of(config, now_us + APPLIED_WITHIN_US if config.id in self._known else 0)])
+        hidden = HiddenCamera.of(config)
+        if config.id in self._known and self._hides_more(hidden):
+            hidden = HiddenCamera.of(config, time.time_ns() // 1000 + APPLIED_WITHIN_US)
+        self.remember([hidden])
 
     def remember(self, hidden: Iterable[HiddenCamera]) -> None:
-        """Take what was known before, for example in an earlier run. What is laxer than known changes nothing."""
+        """Take what was known before, for example in an earlier run. What is laxer than known hides nothing more.
+
+        The latest time at which the camera became stricter stays known in any case.
+        """
         for camera in hidden:
             known = self._known.get(camera.id, [])
-            hides = camera.masks or camera.privacy != "off"
-            if hides and all(laxer(camera, other) is not None for other in known):
-                self._known[camera.id] = [*(other for other in known if laxer(other, camera) is not None), camera]
+            since_us = max(one.since_us for one in (camera, *known))
+            if self._hides_more(camera):
+                known = [*(other for other in known if laxer(other, camera) is not None), camera]
+            if known:
+                self._known[camera.id] = [*known[:-1], known[-1].model_copy(update={"since_us": since_us})]
+
+    def _hides_more(self, camera: HiddenCamera) -> bool:
+        """Return whether something is hidden that none of the known entries hides alone."""
+        hides = bool(camera.masks) or camera.privacy != "off"
+        return hides and all(laxer(camera, other) is not None for other in self._known.get(camera.id, ()))
 
     def mode_of(self, camera_id: str) -> PrivacyMode:
         """Return how much is hidden of a camera, which may have been removed."""

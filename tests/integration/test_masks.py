@@ -147,6 +147,9 @@ async def test_a_camera_that_the_configuration_decides_about_shows_what_it_says(
     state.save([], [HiddenCamera.of(configured(MASKED).cameras[0])])
     again = CameraStateFile(tmp_path / "state.json", configured({"id": "hall", "source": PATTERN}).cameras)
     assert [camera.masks for camera in again.load()] == [{}] and not again.hidden
+    masked = CameraStateFile(tmp_path / "state.json", configured(MASKED).cameras)
+    masked.load()
+    assert masked.hidden, "since when it is hidden stays known"
     assert not state.load() and len(state.hidden) == 1
 
 

@@ -106,13 +106,17 @@ def test_an_alert_that_began_while_the_disk_was_full_is_written_with_the_next(
     path = tmp_path / "open.jsonl"
     file = OpenAlertsFile(path)
     file.start()
+    file.append(alert("before"))
     with monkeypatch.context() as patch:
 
         def full(descriptor: int, data: bytes) -> int:
             raise OSError(28, "No space left on device")
 
         patch.setattr(alert_book.os, "write", full)
-        file.append(alert("a"))
-    file.append(alert("b"))
+        for name in "ab":
+            file.append(alert(name))
+        assert b'"before"' in path.read_bytes(), "what was safe stays"
+    file.append(alert("c"))
     file.close()
-    assert left_open(path) == {"a", "b"}
+    assert left_open(path) == {"before", "a", "b", "c"}
+    assert list(tmp_path.iterdir()) == [path]

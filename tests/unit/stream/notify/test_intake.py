@@ -142,11 +142,12 @@ def test_an_alert_that_is_over_before_it_could_be_announced_is_one_message(notif
     assert closed.alert is not None and closed.alert.capture_us == NOW_US + 30 * SECOND
 
 
-def test_a_burst_that_the_disk_refuses_is_taken_when_it_is_offered_again(notify: Notify) -> None:
+@pytest.mark.parametrize("refused", ["alerts", "deliveries"])
+def test_a_burst_that_the_disk_refuses_is_taken_when_it_is_offered_again(notify: Notify, refused: str) -> None:
     notify.take(alert("1"))
 
-    def refuse(action: int, *_: object) -> int:
-        return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_INSERT else sqlite3.SQLITE_OK
+    def refuse(action: int, table: str | None, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if (action, table) == (sqlite3.SQLITE_INSERT, refused) else sqlite3.SQLITE_OK
 
     notify.ledger.db.set_authorizer(refuse)
     burst = [alert("1", "cleared", seq=1), alert("2", seq=2)]
@@ -157,6 +158,7 @@ def test_a_burst_that_the_disk_refuses_is_taken_when_it_is_offered_again(notify:
     notify.take(*burst)
     assert notify.states() == [("1", "began"), ("1", "cleared"), ("2", "began")]
     assert notify.opened == {"2"}
+    assert notify.intake.closed["over"] == 1, "it is counted once"
 
 
 def test_a_tick_between_does_not_write_that_a_burst_was_read_that_the_disk_refused(notify: Notify) -> None:

@@ -64,9 +64,10 @@ def test_pictures_and_clips_from_before_one_more_mask_are_no_longer_permitted() 
     known.add(HIDDEN)
     assert known.permits("hall", "masked", before_us) and not known.permits("hall", None, before_us)
     known.add(camera(masks={"left": LEFT, "right": RIGHT}))
-    again = KnownPrivacy([HIDDEN])
-    again.remember(known.hidden)
-    for one in (known, again):
+    again, configured = KnownPrivacy([HIDDEN]), KnownPrivacy([camera(masks={"left": LEFT, "right": RIGHT, "all": ALL})])
+    for one in (again, configured):  # also if the configuration has the mask by now
+        one.remember(known.hidden)
+    for one in (known, again, configured):
         assert not one.permits("hall", "masked", before_us)
         assert one.permits("hall", "masked", before_us + 60_000_000) and one.permits("yard", None, before_us)
 
