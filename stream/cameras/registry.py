@@ -305,7 +305,6 @@ class CameraRegistry:
         """Stop a camera. When this returns, none of its frames is being processed."""
         camera_id = camera.config.id
         camera.stopped = True
-        held = camera.ring.nbytes  # before its reader ends, which frees it
         camera.reader.stop()
         camera.live_video.close()
         camera.exit.close()
@@ -320,7 +319,7 @@ class CameraRegistry:
         camera.end("camera", self._publisher, self._alerts)
         self.epochs.ended(camera_id, camera.reader.status.epoch)  # newer than camera.status
         self._observer.people_seen(camera_id, 0, 0)
-        await asyncio.to_thread(give_back, held)
+        await asyncio.to_thread(give_back)
 
     # -- status -------------------------------------------------------------------------------------------------
     def status(self, camera_id: str) -> CameraStatus:

@@ -45,7 +45,7 @@ class Viewers:
 
         `owner`: the name of the viewer's token, which may have half of the sessions; empty: without a share of its own.
         A viewer for which there is no room replaces the oldest one that has not connected.
-        Raises `NotSendableError`, `OfferError`, `TooManyViewersError`, `PeersStoppedError`.
+        Raises `NotSendableError`, `OfferError`, `TooManyViewersError`, `LoopStoppedError`.
         """
         codec = video.codec
         if codec not in SDP_NAMES:

@@ -256,7 +256,7 @@ class CameraReader:
         limit, self._limit = self._limit, None
         if limit is not None:
             limit.settled()
-            give_back(limit.needed)
+            give_back()
 
     def _report_fallbacks(self, transport_fallback: Fallback | None, codec: VideoCodecContext) -> None:
         """Report what is used in place of what the configuration asks for."""

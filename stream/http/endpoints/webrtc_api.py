@@ -20,8 +20,8 @@ from stream.http.server.gate import CALLER, REVOCATION
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Handler, Route, described
 from stream.live.viewers import NotSendableError, TooManyViewersError, Viewers
+from stream.sources.loop_thread import LoopStoppedError
 from stream.sources.webrtc.descriptions import MAX_BYTES, OfferError, checked_offer
-from stream.sources.webrtc.peers import PeersStoppedError
 from stream.sources.webrtc.publishers import Publishers, TooManyPublishersError
 
 SDP = "application/sdp"
@@ -145,7 +145,7 @@ def _problems() -> Iterator[None]:
         yield
     except OfferError as error:
         raise Problem(422, "bad-offer", f"the offer is not accepted: {error}") from None
-    except PeersStoppedError:
+    except LoopStoppedError:
         raise Problem(503, "not-now", "the engine is stopping", headers=later) from None
     except TooManyPublishersError as error:
         raise Problem(503, "too-many-publishers", f"{error}: retry later", headers=later) from None

@@ -46,8 +46,6 @@ class PictureLimit:
         self._memory = memory
         self._grant: Grant | None = None
         self._checked = (0, 0)
-        self.needed = 0
-        """Bytes that the largest pictures of the connection need."""
         self._decoded = 0
         """Units with pictures since the size was checked."""
         self._clock = clock
@@ -110,7 +108,6 @@ class PictureLimit:
             )
         self._checked = size
         self._decoded = 0
-        self.needed = max(self.needed, decoder + ring)
 
     def _too_large(self, of_size: str) -> SourceError:
         return SourceError(

@@ -14,9 +14,6 @@ from stream.sources.decoding.available_memory import available_bytes
 
 SHARE = 0.9
 """Share of the available memory that may be used; the rest is for socket buffers and other programs."""
-TRIMMED_FROM_BYTES = 64 << 20
-"""If less was freed since the last time, the allocator keeps it for reuse, in pieces between those that threads of
-other cameras hold. After 500 small cameras, one after another, these were 60 MiB."""
 
 
 class Grant:
@@ -63,34 +60,8 @@ PICTURE_MEMORY = PictureMemory()
 """That of this process."""
 
 
-class FreedMemory:
-    """Counts freed bytes of pictures, of all cameras together. Any thread may call it."""
-
-    def __init__(self, trim: Callable[[], object]) -> None:
-        """`trim()` gives what the allocator keeps back to the system."""
-        self._trim = trim
-        self._lock = threading.Lock()
-        self._freed = 0
-
-    def give_back(self, freed: int) -> None:
-        """Give memory back after `freed` bytes were freed, if that and what was freed before is worth the time."""
-        with self._lock:
-            self._freed += freed
-            if self._freed < TRIMMED_FROM_BYTES:
-                return
-            self._freed = 0
-        self._trim()
-
-
-def _trim() -> None:
+def give_back() -> None:
+    """Give the memory of freed pictures back to the system; the allocator would keep it between other pieces."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-_FREED = FreedMemory(_trim)
-
-
-def give_back(freed: int) -> None:
-    """Give memory back to the system after `freed` bytes of pictures were freed, as `FreedMemory.give_back`."""
-    _FREED.give_back(freed)

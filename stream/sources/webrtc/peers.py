@@ -25,10 +25,6 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class PeersStoppedError(RuntimeError):
-    """The engine stops: no new connections are made."""
-
-
 class Peers:
     """Creates and keeps connections.
 
@@ -44,11 +40,8 @@ class Peers:
         self._closing: set[asyncio.Task[None]] = set()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine in the thread. Raises `PeersStoppedError` after `stop`."""
-        try:
-            return self._thread.submit(work)
-        except LoopStoppedError:
-            raise PeersStoppedError("the engine stops") from None
+        """Run a coroutine in the thread. Raises `LoopStoppedError` after `stop`."""
+        return self._thread.submit(work)
 
     def session(
         self,
@@ -70,7 +63,7 @@ class Peers:
         """Register a connection, which ends with the thread. It must call `forget` when it has closed."""
         if self._thread.stopped:
             connection.end("stopped")
-            raise PeersStoppedError("the engine stops")
+            raise LoopStoppedError("the engine stops")
         self._connections[connection] = on_closed
 
     def forget(self, connection: Connection) -> None:

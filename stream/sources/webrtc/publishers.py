@@ -49,7 +49,7 @@ class Publishers:
     async def publish(self, config: CameraConfig, offer: str) -> tuple[str, str]:
         """Accept a publisher for this camera, and return the key of its session and the answer to its offer.
 
-        Raises `OfferError`, `TooManyPublishersError`, `PeersStoppedError`.
+        Raises `OfferError`, `TooManyPublishersError`, `LoopStoppedError`.
         """
         camera = config.id
         with self._changed:

@@ -16,10 +16,10 @@ from stream.sources.addresses import bad_gateway, check_whip
 from stream.sources.error_diagnosis import ErrorDiagnosis
 from stream.sources.errors import SourceError
 from stream.sources.handover import HandoverClosedError
-from stream.sources.loop_thread import outcome
+from stream.sources.loop_thread import LoopStoppedError, outcome
 from stream.sources.transport import AccessUnit, StoppedError, Transport
 from stream.sources.webrtc.end_reason import EndReason
-from stream.sources.webrtc.peers import Peers, PeersStoppedError
+from stream.sources.webrtc.peers import Peers
 from stream.sources.webrtc.publishers import Publishers
 from stream.sources.webrtc.session import NegotiationError, Session
 from stream.sources.webrtc.whep import GatewayError, Pull, parse_gateway
@@ -113,7 +113,7 @@ def whep_transport(config: CameraConfig, stopping: threading.Event, peers: Peers
         pull = Pull(peers, gateway)
         try:
             beginning = peers.submit(pull.begin(config.id, config.start_timeout_s, config.stall_timeout_s))
-        except PeersStoppedError:
+        except LoopStoppedError:
             raise StoppedError from None
         return _outcome(beginning, stopping, diagnosis)
 

@@ -14,8 +14,8 @@ MAX_CHALLENGES = 16
 MAX_CHALLENGE_CHARS = 4096
 """Characters read of one `WWW-Authenticate` line."""
 
-_HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
-_STRENGTH = ("MD5", "SHA-512-256", "SHA-256")
+_HASHES = {"MD5": "md5", "SHA-256": "sha256"}
+"""The weakest first."""
 _PART = re.compile(
     r"""[\s,]*(?:
         (?P<name>[^\s,="]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)(?:"|\\?$)|(?P<plain>[^\s,]*))
@@ -106,7 +106,7 @@ class Credentials:
         return self._digest(self._challenge.parameters, method, url)
 
     def _digest(self, parameters: dict[str, str], method: str, url: str) -> str:
-        name, session = _algorithm(parameters)
+        name = _algorithm(parameters)
 
         def hashed(*parts: str) -> str:
             return hashlib.new(_HASHES[name], ":".join(parts).encode("latin-1"), usedforsecurity=False).hexdigest()
@@ -114,45 +114,35 @@ class Credentials:
         realm, nonce = parameters.get("realm", ""), parameters.get("nonce", "")
         cnonce = self._new_cnonce()
         secret = hashed(self._user, realm, self._password)
-        if session:
-            secret = hashed(secret, nonce, cnonce)
         action = hashed(method, url)
         quoted = [("username", self._user), ("realm", realm), ("nonce", nonce), ("uri", url)]
         unquoted: list[str] = []
-        if parameters.get("userhash", "").lower() == "true":
-            quoted[0] = ("username", hashed(self._user, realm))
-            unquoted.append("userhash=true")
         if _offers_auth(parameters):
             self._count += 1
             response = hashed(secret, nonce, f"{self._count:08x}", cnonce, "auth", action)
             unquoted += ["qop=auth", f"nc={self._count:08x}"]
+            quoted.append(("cnonce", cnonce))
         else:
             response = hashed(secret, nonce, action)
         quoted.append(("response", response))
-        if _offers_auth(parameters) or session:
-            quoted.append(("cnonce", cnonce))
         if "opaque" in parameters:
             quoted.append(("opaque", parameters["opaque"]))
         if "algorithm" in parameters:
-            unquoted.insert(0, f"algorithm={name}{'-sess' if session else ''}")
+            unquoted.insert(0, f"algorithm={name}")
         return "Digest " + ", ".join([*(f'{key}="{_escaped(value)}"' for key, value in quoted), *unquoted])
 
 
 def _is_answerable(challenge: Challenge) -> bool:
     parameters = challenge.parameters
-    name, _ = _algorithm(parameters)
     return (
         "nonce" in parameters
-        and name in _HASHES
-        and _HASHES[name] in hashlib.algorithms_available
+        and _algorithm(parameters) in _HASHES
         and (_offers_auth(parameters) or not parameters.get("qop", "").strip())
     )
 
 
-def _algorithm(parameters: dict[str, str]) -> tuple[str, bool]:
-    """Return the name of the hash, and whether it is a session variant (`-sess`)."""
-    name = parameters.get("algorithm", "").strip().upper() or "MD5"
-    return name.removesuffix("-SESS"), name.endswith("-SESS")
+def _algorithm(parameters: dict[str, str]) -> str:
+    return parameters.get("algorithm", "").strip().upper() or "MD5"
 
 
 def _offers_auth(parameters: dict[str, str]) -> bool:
@@ -161,7 +151,7 @@ def _offers_auth(parameters: dict[str, str]) -> bool:
 
 
 def _strength(challenge: Challenge) -> int:
-    return _STRENGTH.index(_algorithm(challenge.parameters)[0]) if challenge.scheme == "digest" else -1
+    return list(_HASHES).index(_algorithm(challenge.parameters)) if challenge.scheme == "digest" else -1
 
 
 def _utf8_as_latin1(text: str) -> str:
