@@ -7,9 +7,8 @@ H.264, H.265, MPEG-4 and MJPEG are copied; other codecs are re-encoded. Raises `
 from __future__ import annotations
 
 import heapq
-import logging
+from contextlib import suppress
 from fractions import Fraction
-from io import RawIOBase
 from pathlib import Path
 from typing import cast
 
@@ -24,8 +23,6 @@ from stream.pictures.video_encoding import TICKS, NoEncoderError, add_encoded_st
 from stream.recording.packets import HeldUnit
 from stream.sources.byte_stream import CODECS_WITH_UNITS, ByteStream, MalformedError, parameter_sets
 from stream.sources.transport import CodecParameters
-
-logger = logging.getLogger(__name__)
 
 COPIED_CODECS = (*CODECS_WITH_UNITS, "mpeg4", "mjpeg")
 MICROS = Fraction(1, 1_000_000)
@@ -48,18 +45,18 @@ class ClipFile:
         self.frames = 0
         """Number of frames."""
         self.reencoded = first.codec.name not in COPIED_CODECS
+        self._path = path
         self._reorder = reorder
         self._sets: list[bytes] = []
         try:
             self._byte_stream = ByteStream(first.codec.name, first.codec.extradata)
         except MalformedError as error:
             raise ClipError(str(error)) from None
-        self._file = _Written(path.open("wb", buffering=0))
+        path.touch()
         try:
-            self._container = cast(OutputContainer, av.open(self._file, "w", format="mp4"))
+            self._container = cast(OutputContainer, av.open(str(path), "w", format="mp4"))
             self._track = _Reencoded(self._container, first.codec) if self.reencoded else self._copied(first)
         except (NoEncoderError, FFmpegError, ValueError) as error:
-            self._file.close()
             raise ClipError(f"{first.codec.name} cannot be written as MP4: {error}") from None
 
     def _copied(self, first: HeldUnit) -> _Copied:
@@ -76,7 +73,7 @@ class ClipFile:
     @property
     def bytes_written(self) -> int:
         """Bytes in the file so far."""
-        return self._file.tell()
+        return self._path.stat().st_size
 
     def fits(self, unit: HeldUnit) -> bool:
         """Return whether this unit can follow in the same file: codec and size are unchanged."""
@@ -107,69 +104,13 @@ class ClipFile:
 
     def close(self) -> None:
         """Complete and close the file."""
-        try:
-            self._track.finish()
-            self._container.close()
-            self._file.check()
-        finally:
-            self._file.close()
+        self._track.finish()
+        self._container.close()
 
     def abandon(self) -> None:
-        """Close the file without completing it. Never raises."""
-        self._file.end()  # so that FFmpeg does not write the rest
-        for close in (self._container.close, self._file.close):
-            try:
-                close()
-            except (OSError, ValueError, FFmpegError) as error:
-                logger.debug("abandoned clip: %s", error)
-
-
-class _Written:
-    """A file for PyAV. An error is raised once, and nothing is written afterwards: PyAV prints further ones."""
-
-    def __init__(self, file: RawIOBase) -> None:
-        self._file = file
-        self._error: OSError | None = None
-        self._ended = False
-        self._at = 0
-
-    def write(self, data: bytes) -> int:
-        left = memoryview(data)
-        length = left.nbytes
-        if self._ended:
-            return length
-        try:
-            while left.nbytes:
-                left = left[self._file.write(left) or 0 :]
-            self._at += length
-        except OSError as error:
-            self._error, self._ended = error, True
-            raise
-        return length
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        if not self._ended:
-            try:
-                self._at = self._file.seek(offset, whence)
-            except OSError as error:
-                self._error, self._ended = error, True
-                raise
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def check(self) -> None:
-        """Raise the error, if there was one."""
-        if self._error is not None:
-            raise self._error
-
-    def end(self) -> None:
-        """Write nothing further."""
-        self._ended = True
-
-    def close(self) -> None:
-        self._file.close()
+        """Close the file. Never raises."""
+        with suppress(OSError, ValueError, FFmpegError):
+            self._container.close()
 
 
 class _Copied:
