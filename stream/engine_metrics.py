@@ -144,7 +144,7 @@ def _derive_recording_metrics(metrics: PrometheusObserver, recorder: Recorder) -
 
     library = recorder.library
     derive = metrics.derive
-    derive("recording_state", lambda: [((state,), state == library.state) for state in RECORDING_STATES])
+    derive("recording_state", lambda: [((state,), state == library.condition.state) for state in RECORDING_STATES])
     derive("clips_written_total", of_cameras(lambda camera: camera.counts.written))
     derive("clips_failed_total", failed)
     derive("clips_kept", lambda: [((), len(library))])

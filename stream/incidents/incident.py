@@ -11,7 +11,6 @@ from stream.results import CameraId, Count, Epoch, Frame, FrameNumber, ModelRef,
 
 Kind = Literal["alert", "event"]
 Verdict = Literal["right", "wrong", "really", "skip"]
-State = Literal["ready", "low_disk", "unwritable"]
 Missing = Literal["unknown", "waiting", "none", "gone", "private"]
 """Why there is no picture: no such incident; it is being encoded; none was taken; it is no longer kept; or it was taken
 when less of the camera was hidden than now."""

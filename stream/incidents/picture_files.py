@@ -6,36 +6,27 @@ are touched.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stream.incidents.database import FrameKey
-from stream.settings.files import too_little
 from stream.settings.values import CAMERA_ID
 
 FOLDER = "pictures"
 _OWN = re.compile(rf"([0-9a-f]{{32}})_([0-9]{{1,18}})_([0-9]{{1,18}})_({CAMERA_ID.pattern})\.jpg(\.part)?")
 
 
-class NoRoomError(OSError):
-    """Less than the configured minimum is free on the disk."""
-
-
 class PictureFiles:
     """The picture files in one directory."""
 
-    def __init__(self, directory: Path, least_free: int) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._least_free = least_free
 
     def write(self, key: FrameKey, kept_us: int, jpeg: bytes) -> str:
         """Write a picture, and return its path below the directory. Raises OSError. Blocks until it is on the disk."""
-        self.check_room()
         day = datetime.fromtimestamp(kept_us / 1e6, UTC).strftime("%Y-%m-%d")
         name = f"{FOLDER}/{day}/{key.run}_{key.epoch}_{key.frame}_{key.camera}.jpg"
         path = self._directory / name
@@ -51,16 +42,6 @@ class PictureFiles:
             part.unlink(missing_ok=True)
             raise
         return name
-
-    def check_room(self) -> None:
-        """Raise `NoRoomError` if less than the minimum is free, and OSError if that cannot be told."""
-        free = shutil.disk_usage(self._directory).free
-        if free < self._least_free:
-            raise NoRoomError(
-                errno.ENOSPC,
-                f"{too_little(free, 'incidents.least_free', self._least_free)}: no pictures are written; free disk "
-                "space, or lower incidents.budget",
-            )
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file; None if it is missing, empty or cannot be read."""

@@ -28,8 +28,8 @@ from stream.incidents.earlier_alerts import EarlierAlerts
 from stream.incidents.incident import Change, Incident, Kind, Verdict
 from stream.incidents.picture_files import PictureFiles
 from stream.incidents.retention import Retention
-from stream.incidents.store_condition import StoreCondition
 from stream.incidents.stored_incidents import StoredIncidents, StoreUnavailableError
+from stream.recording.disk_condition import DiskCondition
 from stream.recording.planning import wanted
 from stream.results import Alert, ClipReady, Event, Frame, Message
 from stream.settings.config_error import ConfigError
@@ -64,7 +64,7 @@ class IncidentStore(StoredIncidents):
         actions: Mapping[str, float] | None,
         clip_exists: Callable[[str], bool] = lambda name: False,
     ) -> None:
-        super().__init__(directory, PictureFiles(directory, int(config.least_free)), clip_exists)
+        super().__init__(directory, PictureFiles(directory), clip_exists)
         self.budget = int(config.budget)
         self.bytes_kept = 0
         """Size of the kept pictures and their results."""
@@ -72,7 +72,8 @@ class IncidentStore(StoredIncidents):
         """Incidents that began since the start, by kind, including those that are lost."""
         self.pictures_lost = 0
         """Pictures that could not be written."""
-        self.condition = StoreCondition(directory)
+        lost = "incidents or their pictures are lost"
+        self.condition = DiskCondition("incidents", directory, int(config.least_free), "pictures", lost)
         self._keep_us = round(config.keep_days * DAY_US)
         self._actions = actions
         self._retention = Retention(self._files)
@@ -192,6 +193,7 @@ class IncidentStore(StoredIncidents):
         size = len(jpeg) + len(body)
         name: str | None = None
         try:
+            self.condition.check_room()
             name = self._files.write(key, kept_us, jpeg)
             with self._lock:
                 if self._database is None:
@@ -305,12 +307,7 @@ class IncidentStore(StoredIncidents):
                 if generation == self._generation:  # a late reader still had the one before
                     self._failed(error)
         if self.condition.state == "ready" or self.condition.waits_for_room:
-            try:
-                self._files.check_room()
-            except OSError as error:
-                self._failed(error)
-            else:
-                self.condition.works()
+            self.condition.has_room()
 
     def _delete_if_due(self) -> bool:
         """Delete what is too old or too much. Return whether there may be more to delete."""

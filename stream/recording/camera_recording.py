@@ -18,7 +18,8 @@ from av.error import FFmpegError
 
 from stream.recording.clip_file import ClipError
 from stream.recording.clips import Clip, ClipAlert, ClipEvent
-from stream.recording.library import ClipLibrary, reason_of
+from stream.recording.disk_condition import reason_of
+from stream.recording.library import ClipLibrary
 from stream.recording.open_clip import ClipLostError, OpenClip
 from stream.recording.packets import PacketRing
 from stream.recording.planning import ClipPlanner, ClipRules, Window
@@ -34,18 +35,6 @@ WHY_LOST = {
     "behind": "the disk was too slow: the first frames are no longer in memory",
 }
 """Explanations for the reasons of `ClipLostError`."""
-
-ENDINGS: dict[EndReason, str] = {
-    "complete": "complete",
-    "longest": "cut at {longest_s:g} s",
-    "epoch": "stream interrupted",
-    "format": "codec or size changed",
-    "camera": "camera stopped",
-    "behind": "disk too slow",
-    "budget": "recording.budget reached",
-    "low_disk": "disk almost full",
-}
-"""Explanations for the reasons of a clip's end."""
 
 FAIL_REASONS = ("low_disk", "disk_full", "unwritable", "no_key_frame", "behind", "codec", "privacy", "internal")
 
@@ -134,7 +123,7 @@ class CameraRecording:
             except ClipLostError as error:
                 self._fail(str(error), window, WHY_LOST.get(str(error)) or self._refusal or "")
             except OSError as error:
-                self._library.failed(error)
+                self._library.condition.failed(error)
                 self._fail(reason_of(error), window, error.strerror or str(error))
             except (ClipError, FFmpegError) as error:
                 # FFmpeg's file errors are OSErrors too, so this is about invalid data.
@@ -156,7 +145,7 @@ class CameraRecording:
         clip.take_results(results, at_once=stopping)
         if not self._library.update_size(clip.name, clip.bytes_written):
             clip.end("budget")
-        if not self._library.check_disk():
+        if not self._library.condition.has_room():
             clip.end("low_disk")
         if not clip.complete(stopping):
             return False
@@ -164,9 +153,7 @@ class CameraRecording:
             events, alerts = clip_events(window), clip_alerts(window)
         finished = clip.finish(self._run, events, alerts, self._privacy)
         size = self._library.keep(finished)
-        longest_s = window.rules.longest_us / 1e6
-        ending = ENDINGS[finished.ended].format(longest_s=longest_s)
-        logger.info("camera %s: clip %s (%s)", self.camera, clip.name, ending)
+        logger.info("camera %s: clip %s (%s)", self.camera, clip.name, finished.ended)
         self._clip = None
         if self._library.clip(clip.name) is not None:  # it may exceed the budget
             self._on_kept(finished, size)

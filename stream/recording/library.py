@@ -6,25 +6,22 @@ removes unfinished files (`.part`) of an earlier run at the start. Only the writ
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import re
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 import msgspec
 
 from stream import file_lock
 from stream.recording.clips import NAME, Clip, clip_name
-from stream.settings.files import too_little
-
-logger = logging.getLogger(__name__)
+from stream.recording.disk_condition import DiskCondition
 
 VIDEO, RESULTS, METADATA = ".mp4", ".jsonl", ".json"
 ENDINGS = (VIDEO, RESULTS, METADATA)
@@ -34,36 +31,12 @@ _OWN = re.compile(rf"({NAME.pattern})(\.mp4|\.jsonl|\.json)({re.escape(PART)})?"
 
 MAX_CLIPS = 10_000
 """Maximum number of clips, whatever the budget, because their metadata is in memory."""
-MAX_METADATA_BYTES = 1 << 20
-NAMES_TRIED = 100
-
-State = Literal["ready", "low_disk", "unwritable"]
-FailReason = Literal["low_disk", "disk_full", "unwritable"]
 
 
-class NoRoomError(OSError):
-    """Less than the configured minimum is free on the disk, so that no clip can begin."""
-
-
-def reason_of(error: OSError) -> FailReason:
-    """Return a short code for why a clip could not be written."""
-    if isinstance(error, NoRoomError):
-        return "low_disk"
-    return "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "unwritable"
-
-
-@dataclass(slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     size: int
     clip: Clip | None
-    """None for files without valid metadata. They count towards the budget and are deleted like clips."""
-    written_us: int = 0
-    """When the last of its files was written, UTC; only known of clips of earlier runs."""
-
-    def age_from(self, now_us: int) -> int:
-        """Return when it was written; 0 if that is in the future, because the clock was wrong: it counts as oldest."""
-        written_us = self.clip.written_us if self.clip is not None else self.written_us
-        return written_us if written_us <= now_us else 0
+    """None for files without valid metadata. They count towards the budget and are deleted first."""
 
 
 class ClipLibrary:
@@ -77,7 +50,7 @@ class ClipLibrary:
     ) -> None:
         self.directory = directory
         self.budget = budget
-        self._least_free = least_free
+        self.condition = DiskCondition("recording", directory, least_free, "clips", "clips are lost")
         self._on_deleted = on_deleted
         self._entries: dict[str, _Entry] = {}
         """By name, in the order of writing. Names have the capture time, which a wrong clock may put in the future."""
@@ -88,9 +61,6 @@ class ClipLibrary:
         """Set once the directory was read, or could not be."""
         self.bytes_kept = 0
         """Size in bytes of all clips, including incomplete ones."""
-        self.state: State = "ready"
-        self.message = ""
-        """Why the library is not ready, and what to do."""
         self.in_use = ""
         """Who else uses the directory, as `process 123`; empty once this library has it."""
         self._held: int | None = None
@@ -102,9 +72,9 @@ class ClipLibrary:
             self._hold()
             self._scan()
             self._make_room()
-            self.check_disk()
+            self.condition.has_room()
         except OSError as error:
-            self.failed(error)
+            self.condition.failed(error)
         finally:
             self.opened.set()
 
@@ -125,33 +95,12 @@ class ClipLibrary:
                 raise
             self.in_use = ""
 
-    def check_disk(self) -> bool:
-        """Return whether the disk has room for a clip, and update the state."""
-        try:
-            free = shutil.disk_usage(self.directory).free
-        except OSError as error:
-            self.failed(error)
-            return False
-        if free < self._least_free:
-            self._set_state(
-                "low_disk",
-                f"{too_little(free, 'recording.least_free', self._least_free)}: no clips are written; free disk "
-                "space, or lower recording.budget",
-            )
-        elif self.state == "low_disk":
-            self._set_state("ready", "")
-        return self.state != "low_disk"
-
     def begin(self, capture_us: int, camera: str, action: str) -> str:
         """Return the name of a new clip. Raises OSError if no clip can be written."""
         self._hold()
-        if not self.check_disk():
-            raise NoRoomError(errno.ENOSPC, self.message)
-        for number in range(1, NAMES_TRIED):
-            name = clip_name(capture_us, camera, action, number)
-            if name not in self._entries and not any(self.part(name, ending).exists() for ending in ENDINGS):
-                return name
-        raise FileExistsError(errno.EEXIST, "too many clips of the same moment")
+        self.condition.check_room()
+        names = (clip_name(capture_us, camera, action, number) for number in count(1))
+        return next(name for name in names if name not in self._entries and name not in self._growing)
 
     def part(self, name: str, ending: str) -> Path:
         """Return the path of a clip's file while it is being written."""
@@ -172,12 +121,12 @@ class ClipLibrary:
             self._entries[clip.name] = _Entry(size, clip)
             self.bytes_kept += size
         self._growing.pop(clip.name, None)
-        if self.state == "unwritable" and self.check_disk():
-            self._set_state("ready", "")
+        if self.condition.has_room():
+            self.condition.works()
         try:
             self._make_room()
         except OSError as error:
-            self.failed(error)  # the new clip is kept nevertheless
+            self.condition.failed(error)  # the new clip is kept nevertheless
         return size
 
     def discard(self, name: str) -> None:
@@ -185,10 +134,8 @@ class ClipLibrary:
         self._growing.pop(name, None)
         for ending in ENDINGS:
             for path in (self.part(name, ending), self.directory / (name + ending)):
-                try:
+                with suppress(OSError):
                     path.unlink(missing_ok=True)
-                except OSError as error:
-                    logger.debug("%s: %s", path, error.strerror)
 
     def update_size(self, name: str, size: int) -> bool:
         """Update the size of a growing clip, and delete older ones. Return False if the clip exceeds the budget."""
@@ -207,50 +154,21 @@ class ClipLibrary:
             self._on_deleted(oldest)
         return True
 
-    def failed(self, error: OSError) -> None:
-        """Update the state after a clip could not be written."""
-        if isinstance(error, NoRoomError):
-            return  # `check_disk` has already set the state
-        why = error.strerror or str(error)
-        self._set_state(
-            "low_disk" if reason_of(error) == "disk_full" else "unwritable",
-            f"{self.directory} cannot be written: {why}; clips are lost until this is fixed",
-        )
-
-    def close_after_error(self) -> None:
-        """Update the state after the writer thread has failed."""
-        self._set_state("unwritable", "internal error, see the log: no clips are written until a restart")
-
-    def _set_state(self, state: State, message: str) -> None:
-        if state != self.state:
-            if state == "ready":
-                logger.info("recording: clips are written to %s again", self.directory)
-            else:
-                logger.error("recording: %s", message)
-        self.state, self.message = state, message
-
     def _scan(self) -> None:
-        found: dict[str, _Entry] = {}
-        for path, name, ending in self._own_files():
-            if path.name.endswith(PART):
-                path.unlink(missing_ok=True)
-                continue
-            entry = found.setdefault(name, _Entry(0, None))
-            status = path.stat()
-            entry.size += status.st_size
-            entry.written_us = max(entry.written_us, status.st_mtime_ns // 1000)
-            if ending == METADATA:
-                entry.clip = _read_metadata(path, name)
-        now_us = time.time_ns() // 1000
-        with self._lock:
-            self._entries = dict(sorted(found.items(), key=lambda item: (item[1].age_from(now_us), item[0])))
-            self.bytes_kept = sum(entry.size for entry in found.values())
-
-    def _own_files(self) -> Iterator[tuple[Path, str, str]]:
+        sizes: Counter[str] = Counter()
         for path in self.directory.iterdir():
             match = _OWN.fullmatch(path.name)
-            if match is not None and path.is_file() and not path.is_symlink():
-                yield path, match[1], match[2]
+            if match is None or path.is_symlink() or not path.is_file():
+                continue
+            if match[3]:
+                path.unlink(missing_ok=True)
+            else:
+                sizes[match[1]] += path.stat().st_size
+        found = {name: _Entry(size, _read_metadata(self.directory, name)) for name, size in sizes.items()}
+        now_us = time.time_ns() // 1000
+        with self._lock:
+            self._entries = dict(sorted(found.items(), key=lambda item: (_age(item[1], now_us), item[0])))
+            self.bytes_kept = sizes.total()
 
     # -- any thread ---------------------------------------------------------------------------------------------
     def __len__(self) -> int:
@@ -270,15 +188,18 @@ class ClipLibrary:
         return entry.clip if entry is not None else None
 
 
-def _read_metadata(path: Path, name: str) -> Clip | None:
+def _age(entry: _Entry, now_us: int) -> int:
+    """Return when a clip was written; 0 if that is in the future, because the clock was wrong, or not known."""
+    return entry.clip.written_us if entry.clip is not None and entry.clip.written_us <= now_us else 0
+
+
+def _read_metadata(directory: Path, name: str) -> Clip | None:
     """Return a clip's metadata, or None if it is invalid or files are missing."""
     try:
-        if path.stat().st_size > MAX_METADATA_BYTES:
-            return None
-        clip = msgspec.json.decode(path.read_bytes(), type=Clip)
+        clip = msgspec.json.decode((directory / (name + METADATA)).read_bytes(), type=Clip)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    whole = all(path.with_name(name + ending).is_file() for ending in ENDINGS)
+    whole = all((directory / (name + ending)).is_file() for ending in ENDINGS)
     return clip if clip.name == name and whole else None
 
 

@@ -163,13 +163,14 @@ class Recorder:
             while not self._stopping:
                 rang = self._bell.wait(IDLE_S if self._idle else TICK_S)
                 if not rang and self._idle:
-                    self.library.check_disk()
+                    self.library.condition.has_room()
                 self._advance()
             self._advance(stopping=True)
         except BaseException:
             # Nothing else is affected, but the error must be visible.
             logger.critical("internal error: recording has stopped", exc_info=True)
-            self.library.close_after_error()
+            why = "internal error, see the log: no clips are written until a restart"
+            self.library.condition.set("unwritable", why)
         finally:
             self.library.close()
 

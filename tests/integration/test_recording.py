@@ -240,13 +240,13 @@ async def test_a_full_disk_loses_the_clip_and_nothing_else(
     config = recording(tmp_path, camera, seconds_before=0.2, seconds_after=0.3)
     async with recorded(config, lambda at_s: "fall" if at_s % 1 < 0.4 else "stand") as engine:
         await until(lambda: engine.failed("cam").get("disk_full", 0) >= 2)
-        await until(lambda: engine.recorder.library.state == "low_disk")  # between two tries
+        await until(lambda: engine.recorder.library.condition.state == "low_disk")  # between two tries
         page = engine.engine.metrics.render().decode()
         assert 'partstream_clips_failed_total{camera="cam",reason="disk_full"} 0.0' not in page
         await until(lambda: files_of_clips(tmp_path) == [])  # the next clip may have begun
         full = False
         await engine.clip()
-        assert engine.recorder.library.state == "ready"
+        assert engine.recorder.library.condition.state == "ready"
         numbers = [frame.frame for frame in engine.frames]
         stats = engine.engine.stats().cameras[0]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

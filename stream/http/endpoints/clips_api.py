@@ -68,7 +68,8 @@ class ClipsApi:
                 if len(found) == limit:
                     break
         size = library.bytes_kept if request[CALLER].cameras is None else 0
-        return json_response(ClipList(library.state, library.message, size, library.budget, found))
+        condition = library.condition
+        return json_response(ClipList(condition.state, condition.message, size, library.budget, found))
 
     async def _video(self, request: web.Request) -> web.StreamResponse:
         """Get a clip's video. Range requests are supported."""

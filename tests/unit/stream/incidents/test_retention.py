@@ -39,7 +39,7 @@ def keep(connection: sqlite3.Connection, files: PictureFiles, numbers: range) ->
 
 
 def test_no_statement_of_a_look_reads_a_whole_table(tmp_path: Path, opened: sqlite3.Connection) -> None:
-    files = PictureFiles(tmp_path, 0)
+    files = PictureFiles(tmp_path)
     keep(opened, files, range(10))
     seen: set[str] = set()
     opened.set_trace_callback(seen.add)
@@ -78,7 +78,7 @@ def test_what_is_old_is_deleted_in_steps_until_nothing_is_left(
     tmp_path: Path, opened: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "AT_ONCE", 4)
-    files, steps, freed = PictureFiles(tmp_path, 0), 0, 0
+    files, steps, freed = PictureFiles(tmp_path), 0, 0
     keep(opened, files, range(1, 21))
     opened.execute("UPDATE incidents SET verdict = 'right' WHERE frame IN (2, 9)")
     for statement in database.statements(event(30), True, None):

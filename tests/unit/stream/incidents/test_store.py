@@ -245,7 +245,7 @@ def test_a_full_disk_costs_pictures_and_is_said_before_and_over_when_there_is_ro
     made.keep(["0123abcd-1"], frame(1), JPEG)
     assert (made.condition.state, made.pictures_lost) == ("low_disk", 1) and "least_free" in made.condition.message
     assert ids(made) == ["0123abcd-1"] and made.picture("0123abcd-1") == "none"
-    made._files._least_free = 0
+    made.condition.least_free = 0
     wait_until(lambda: made.condition.state == "ready")
     made.close()
 

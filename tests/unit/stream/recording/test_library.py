@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stream.recording.clips import NAME, Clip, clip_name
-from stream.recording.library import ENDINGS, ClipLibrary, NoRoomError, reason_of
+from stream.recording.disk_condition import NoRoomError, reason_of
+from stream.recording.library import ENDINGS, ClipLibrary
 
 AT_US = 1_795_641_282_795_956
 DiskUsage = namedtuple("DiskUsage", "total used free")
@@ -142,7 +143,7 @@ def test_a_clip_is_kept_also_if_an_older_one_cannot_be_removed_for_it(
 
     monkeypatch.setattr(Path, "unlink", refused)
     name = write(clips, 1)
-    assert clips.state == "unwritable"
+    assert clips.condition.state == "unwritable"
     assert clips.clips()[0].name == name
     assert clips.bytes_kept == on_disk(tmp_path)
 
@@ -195,15 +196,15 @@ def test_with_too_little_space_no_clip_is_begun_and_it_is_logged_once(
     free = 100
     monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(10_000, 0, free))
     clips = library(tmp_path, least_free=5000)
-    assert clips.state == "low_disk"
+    assert clips.condition.state == "low_disk"
     for _ in range(3):
         with pytest.raises(NoRoomError) as error:
             clips.begin(AT_US, "door", "fall")
         assert reason_of(error.value) == "low_disk"
     assert caplog.text.count("recording.least_free") == 1
     free = 6000
-    assert clips.check_disk()
-    assert clips.state == "ready"
+    assert clips.condition.has_room()
+    assert clips.condition.state == "ready"
 
 
 def test_a_clip_that_is_kept_on_a_nearly_full_disk_does_not_say_that_there_is_room(
@@ -214,10 +215,10 @@ def test_a_clip_that_is_kept_on_a_nearly_full_disk_does_not_say_that_there_is_ro
     clips = library(tmp_path, least_free=5000)
     name = begun(clips)
     free = 100
-    assert not clips.check_disk()
+    assert not clips.condition.has_room()
     clips.keep(a_clip(name))
-    assert clips.state == "low_disk"
-    assert not clips.check_disk()
+    assert clips.condition.state == "low_disk"
+    assert not clips.condition.has_room()
     assert caplog.text.count("recording.least_free") == 1
 
 
@@ -228,23 +229,23 @@ def test_a_clip_that_is_kept_after_an_error_does_not_hide_a_nearly_full_disk(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: DiskUsage(10_000, 0, free))
     clips = library(tmp_path, least_free=5000)
     name = begun(clips)
-    clips.failed(OSError(errno.EIO, "I/O error"))
+    clips.condition.failed(OSError(errno.EIO, "I/O error"))
     free = 100
     clips.keep(a_clip(name))
-    assert clips.state == "low_disk"
+    assert clips.condition.state == "low_disk"
 
 
 def test_an_unwritable_directory_is_reported_and_retried(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "clips").write_text("a file stands where the directory should be")
     clips = library(tmp_path / "clips")
-    assert clips.state == "unwritable"
+    assert clips.condition.state == "unwritable"
     assert "cannot be written" in caplog.text
     with pytest.raises(OSError) as error:
         clips.begin(AT_US, "door", "fall")
     assert reason_of(error.value) == "unwritable"
     (tmp_path / "clips").unlink()
     write(clips, 1)
-    assert clips.state == "ready"
+    assert clips.condition.state == "ready"
 
 
 def test_a_full_disk_has_its_own_reason() -> None:
@@ -259,7 +260,7 @@ def test_a_second_engine_touches_nothing_and_takes_over_when_the_first_has_gone(
     first.part(growing, ".mp4").write_bytes(b"half")
     second = ClipLibrary(tmp_path, 1, 0)
     second.open()
-    assert second.in_use == f"process {os.getpid()}" and second.state == "unwritable"
+    assert second.in_use == f"process {os.getpid()}" and second.condition.state == "unwritable"
     with pytest.raises(OSError, match="in use by process"):
         second.begin(AT_US, "gate", "fall")
     assert first.part(growing, ".mp4").exists() and len(first.clips()) == 1 and len(second) == 0

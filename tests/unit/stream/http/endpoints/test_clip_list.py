@@ -19,7 +19,8 @@ from stream.privacy.known_privacy import KnownPrivacy
 async def test_the_size_of_all_clips_is_only_for_those_who_see_all_cameras(
     cameras: frozenset[str] | None, size: int
 ) -> None:
-    library: Any = SimpleNamespace(state="ready", message="", bytes_kept=7, budget=9, clips=lambda: [])
+    ready = SimpleNamespace(state="ready", message="")
+    library: Any = SimpleNamespace(condition=ready, bytes_kept=7, budget=9, clips=lambda: [])
     listing = ClipsApi(library, KnownPrivacy()).routes()[0]
     request = make_mocked_request("GET", listing.path)
     request[CALLER] = Caller("read", "token", "anna", cameras)
