@@ -1,4 +1,7 @@
-"""ParameterSets: the VPS, SPS and PPS that one stream has sent. Only a decoder reads what they say."""
+"""ParameterSets: the VPS, SPS and PPS that one stream has sent. Only their numbers are read, and by a decoder the rest.
+
+ITU-T H.264 and H.265, 7.3: a set replaces the one of the same kind and number that was sent before.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from stream.sources.rtp.packets import VideoCodec
 START_CODE = b"\0\0\0\1"
 MAX_BYTES = 4096
 """Larger parameter sets are ignored. Even with all lists they stay below 2 KiB."""
-MAX_SETS = 64
-"""Of each kind, the ones that were sent last are kept. Cameras send one to three."""
+NUMBER_BYTES = 160
+"""The number of a set is in its first bytes: of an H.265 SPS, after the levels of up to seven layers."""
+MOST_NUMBER = 255
 
 H264_SEQUENCE, H264_PICTURE = 7, 8
 H265_VIDEO, H265_SEQUENCE, H265_PICTURE = 32, 33, 34
@@ -23,9 +27,8 @@ class ParameterSets:
     def __init__(self, codec: VideoCodec, out_of_band: Iterable[bytes] = ()) -> None:
         self._h264 = codec == "h264"
         kinds = (H264_SEQUENCE, H264_PICTURE) if self._h264 else (H265_VIDEO, H265_SEQUENCE, H265_PICTURE)
-        self._of_kind: dict[int, dict[bytes, None]] = {kind: {} for kind in kinds}
-        """Of each kind, in the order in which decoders need them, the sets in the order in which they were sent last.
-        A decoder replaces one by a later one of the same number."""
+        self._of_kind: dict[int, dict[int, bytes]] = {kind: {} for kind in kinds}
+        """Of each kind, in the order in which decoders need them, the set of each number."""
         self.layers = 1
         """Number of temporal layers of H.265, by the latest SPS."""
         for nal in out_of_band:
@@ -40,7 +43,7 @@ class ParameterSets:
     @property
     def annex_b(self) -> bytes:
         """All parameter sets with start codes, in the order in which decoders need them."""
-        return b"".join(START_CODE + nal for sets in self._of_kind.values() for nal in sets)
+        return b"".join(START_CODE + nal for sets in self._of_kind.values() for nal in sets.values())
 
     def add(self, nal: bytes) -> None:
         """Add a parameter set from the stream."""
@@ -48,14 +51,33 @@ class ParameterSets:
         sets = self._of_kind.get(kind)
         if sets is None or not 3 <= len(nal) <= MAX_BYTES:
             return
+        number = _number(kind, nal)
+        if number is None:
+            return
         if kind == H265_SEQUENCE:
             self.layers = (nal[2] >> 1 & 7) + 1
-        sets.pop(nal, None)
-        sets[nal] = None
-        if len(sets) > MAX_SETS:
-            del sets[next(iter(sets))]
+        sets[number] = nal
 
     def prefix_for(self, present: Collection[bytes]) -> bytes:
         """Return what a picture that contains the sets `present` needs before it: nothing, or all parameter sets."""
-        known = {nal for sets in self._of_kind.values() for nal in sets}
+        known = {nal for sets in self._of_kind.values() for nal in sets.values()}
         return b"" if known.issubset(present) else self.annex_b
+
+
+def _number(kind: int, nal: bytes) -> int | None:
+    """Return the number of a parameter set; None if it is damaged."""
+    if kind == H265_VIDEO:
+        return nal[2] >> 4
+    data = nal[:NUMBER_BYTES].replace(b"\0\0\3", b"\0\0")  # without emulation prevention
+    bits = "".join(f"{byte:08b}" for byte in data)
+    first = {H264_SEQUENCE: 32, H264_PICTURE: 8, H265_PICTURE: 16}.get(kind)
+    if first is None:
+        first, layers = 120, nal[2] >> 1 & 7
+        if layers:
+            present = bits[first : first + 2 * layers]
+            first += 16 + 88 * present[::2].count("1") + 8 * present[1::2].count("1")
+    length = bits.find("1", first) - first  # an Exp-Golomb code: as many zeros, a one, and as many further bits
+    code = bits[first + length : first + 2 * length + 1]
+    if length < 0 or len(code) != length + 1 or int(code, 2) - 1 > MOST_NUMBER:
+        return None
+    return int(code, 2) - 1
