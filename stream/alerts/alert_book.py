@@ -5,6 +5,7 @@ The inference thread publishes, the event loop reads and acknowledges. A lock ke
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -31,6 +32,7 @@ MOST_LINES = 1000
 """Lines after which the file is rewritten, or as many as there are open alerts."""
 MOST_READ = 64 << 20
 """Bytes that are read at the start. Only a file that is not one of open alerts is larger."""
+NOT_REPLACEABLE = (errno.EBUSY, errno.EACCES, errno.EPERM, errno.EROFS)
 _BEGINS = b'{"schema":"' + ALERT_SCHEMA.encode() + b'"'
 
 logger = logging.getLogger(__name__)
@@ -244,11 +246,16 @@ class OpenAlertsFile:
         self._note(alert)
         if self._descriptor is None or alert.state == "updated":
             return
+        line = b"\n" + msgspec.json.encode(alert) + b"\n"  # after a line that was cut, too
         try:
             if self._failed or self._lines >= max(MOST_LINES, len(self._open)):
-                self._rewrite()  # with what could not be written before
+                try:
+                    self._rewrite()  # with what could not be written before
+                except OSError:
+                    _write(self._descriptor, line)
+                    raise
             else:
-                _write(self._descriptor, b"\n" + msgspec.json.encode(alert) + b"\n")  # after a line that was cut, too
+                _write(self._descriptor, line)
                 self._lines += 1
             self._failed = False
         except OSError as error:
@@ -273,16 +280,30 @@ class OpenAlertsFile:
             self._open[alert.alert] = alert
 
     def _rewrite(self) -> None:
-        """Replace the file with one that holds only the open alerts, and lock that one."""
-        with output_file.replacing(self._path) as unfinished, ExitStack() as unless_replaced:
-            new = output_file.opened(unfinished, os.O_RDWR | os.O_APPEND, output_file.PRIVATE)
-            unless_replaced.callback(os.close, new)
-            fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write(new, b"".join(msgspec.json.encode(alert) + b"\n" for alert in self._open.values()))
-            os.fsync(new)
-            unless_replaced.pop_all()
-        self.close()
-        self._descriptor, self._lines = new, 0
+        """Replace the file with one that holds only the open alerts, and lock that one.
+
+        A file that cannot be replaced, because it is mounted alone or its folder is read-only, is written in its place.
+        """
+        assert self._descriptor is not None
+        content = b"".join(msgspec.json.encode(alert) + b"\n" for alert in self._open.values())
+        try:
+            with ExitStack() as unless_replaced:
+                with output_file.replacing(self._path) as unfinished:
+                    new = output_file.opened(unfinished, os.O_RDWR | os.O_APPEND, output_file.PRIVATE)
+                    unless_replaced.callback(os.close, new)
+                    fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _write(new, content)
+                    os.fsync(new)
+                unless_replaced.pop_all()
+        except OSError as error:
+            if error.errno not in NOT_REPLACEABLE:
+                raise
+            os.ftruncate(self._descriptor, 0)
+            _write(self._descriptor, content)
+        else:
+            self.close()
+            self._descriptor = new
+        self._lines = 0
 
 
 def _write(descriptor: int, data: bytes) -> None:

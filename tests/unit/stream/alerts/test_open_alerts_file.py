@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,3 +121,26 @@ def test_an_alert_that_began_while_the_disk_was_full_is_written_with_the_next(
     file.close()
     assert left_open(path) == {"before", "a", "b", "c"}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_can_be_written_but_not_replaced_is_kept_short_without_more_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mounted(path: Path, target: Path) -> Path:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(Path, "replace", mounted)
+    monkeypatch.setattr(alert_book, "MOST_LINES", 10)
+    path = tmp_path / "open.jsonl"
+    file = OpenAlertsFile(path)
+    file.start()
+    file.append(alert("stays"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(100):
+        for state in ("began", "cleared"):
+            file.append(alert(str(number), state))
+    file.append(alert("last"))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(path.read_bytes().split(b"\n")) < 50
+    file.close()
+    assert left_open(path) == {"stays", "last"}
