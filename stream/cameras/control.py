@@ -129,8 +129,14 @@ class Control:
         if before is not None and not differences(before, config):
             return
         self._check_room(config, before)
-        self._cameras.privacy.add(config)  # at once: stopping the camera takes a while
-        await self._save({**self._cameras.configs, config.id: config}.values())
+        privacy = self._cameras.privacy
+        known = privacy.known(config.id)
+        privacy.add(config)  # at once: stopping the camera takes a while
+        try:
+            await self._save({**self._cameras.configs, config.id: config}.values())
+        except NotSavedError:
+            privacy.restore(config.id, known)
+            raise
         try:
             if before is None:
                 self._cameras.add(config)

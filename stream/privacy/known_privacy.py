@@ -73,6 +73,17 @@ class KnownPrivacy:
             hidden = HiddenCamera.of(config, time.time_ns() // 1000 + APPLIED_WITHIN_US)
         self.remember([hidden])
 
+    def known(self, camera_id: str) -> list[HiddenCamera]:
+        """Return what is known of a camera, for `restore`."""
+        return list(self._known.get(camera_id, ()))
+
+    def restore(self, camera_id: str, known: list[HiddenCamera]) -> None:
+        """Know of a camera what was known before a change that was not made."""
+        if known:
+            self._known[camera_id] = known
+        else:
+            self._known.pop(camera_id, None)
+
     def remember(self, hidden: Iterable[HiddenCamera]) -> None:
         """Take what was known before, for example in an earlier run. What is laxer than known hides nothing more.
 

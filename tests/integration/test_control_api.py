@@ -243,6 +243,10 @@ async def test_a_change_that_cannot_be_saved_is_not_made(tmp_path: Path, monkeyp
             "urn:partstream:problem:not-kept",
             True,
         )
+        hidden = {"source": PATTERN, "privacy": "skeleton"}
+        for name in "ab":
+            assert (await client.ask("PUT", f"{CAMERAS}/{name}", json=hidden))[0] == 507
+            assert engine.cameras.privacy.mode_of(name) == "off", "nor is more hidden than before"
         assert list(engine.cameras.configs) == ["a"] and state.read_text() == before
         assert {path.name for path in tmp_path.iterdir()} == {"cameras.json", "cameras.json.lock"}
 
