@@ -7,6 +7,7 @@ another key is not read (`feature_cache`). RoI features stay in the file and are
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ def write_sightings(path: Path, key: str, seen: Sightings, roi: RoiVectors | Non
         with whole_file(path) as unfinished:
             save_file(tensors, unfinished, {"format": FORMAT, "key": key})
     except SafetensorError as error:
-        raise OSError(f"{path}: can't be written: {error}") from None
+        raise OSError(errno.EIO, str(error), os.fspath(path)) from None
 
 
 def key_of(path: Path) -> str | None:

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 Pixels = NDArray[np.floating[Any]]
 
 
 def iou(first: Pixels, second: Pixels) -> NDArray[np.float64]:
-    """Return the IoU [n, m] of boxes [n, 4] and [m, 4] with continuous coordinates."""
-    a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None]
+    """Return the IoU [...] of boxes [..., 4] with continuous coordinates, whose shapes are broadcast."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     shared = np.maximum(sides, 0).prod(-1)
     union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - shared
@@ -25,12 +26,9 @@ def inclusive_iou(a: Pixels, b: Pixels) -> Pixels:
     height = np.minimum(a[..., 3], b[..., 3]) - np.maximum(a[..., 1], b[..., 1]) + 1
     shared = width * height
     apart = (width <= 0) | (height <= 0)
-    union = _extent(a) + _extent(b) - shared
+    areas = [(box[..., 2] - box[..., 0] + 1) * (box[..., 3] - box[..., 1] + 1) for box in (a, b)]
+    union = areas[0] + areas[1] - shared
     return np.where(apart, -1, shared / np.where(apart, 1, union)).astype(a.dtype, copy=False)
-
-
-def _extent(box: Pixels) -> Pixels:
-    return (box[..., 2] - box[..., 0] + 1) * (box[..., 3] - box[..., 1] + 1)
 
 
 def average_precision(score: NDArray[Any], label: NDArray[Any]) -> float:
@@ -49,7 +47,5 @@ def area_under_curve(score: NDArray[Any], label: NDArray[Any]) -> float:
     positives, negatives = int(label.sum()), int((~label).sum())
     if positives == 0 or negatives == 0:
         return float("nan")
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks = (last - (counts - 1) / 2)[inverse]
+    ranks = rankdata(score)
     return float((ranks[label].sum() - positives * (positives + 1) / 2) / (positives * negatives))

@@ -234,7 +234,7 @@ def match(first: Sequence[Box], second: Sequence[Box], min_iou: float = MIN_IOU)
     """Return one-to-one pairs of rows (first, second) with the greatest sum of IoU, without pairs below `min_iou`."""
     if not first or not second:
         return []
-    overlap = iou(np.array(first, np.float64), np.array(second, np.float64))
+    overlap = iou(np.array(first, np.float64)[:, None], np.array(second, np.float64))
     # Pairs below `min_iou` weigh nothing, so that they never displace a valid pair.
     rows, columns = linear_sum_assignment(np.where(overlap >= min_iou, overlap, 0.0), maximize=True)
     found = zip(rows.tolist(), columns.tolist())

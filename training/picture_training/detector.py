@@ -208,7 +208,7 @@ def average_precision(
     right: list[bool] = []
     scores: list[float] = []
     for boxes, wanted in zip(found, true, strict=True):
-        overlaps = iou(boxes[:, :4], wanted)
+        overlaps = iou(boxes[:, None, :4], wanted)
         free = np.ones(len(wanted), bool)
         for row in np.argsort(-boxes[:, 4], kind="stable"):
             candidates = np.where(free, overlaps[row], -1.0)

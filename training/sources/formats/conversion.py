@@ -21,6 +21,7 @@ CHAIN_SHARE = 0.9
 """Ankle to knee, hip, and from the pelvis over the neck to the head: share of stature, by Drillis and Contini."""
 _LEAST_CHAIN, _LARGEST_CHAIN = 0.7, 2.2
 """Metres, for children and giants among the avatars."""
+MOST_S = 12 * 3600  # of a recording: 311 MB at 30 Hz
 _LEAST_FRAMES = 2
 _FLOOR_PERCENTILE = 5.0
 _SAME_S = 1e-6
@@ -91,9 +92,11 @@ def chain_length(joints: Points) -> float:
 def resampled(recording: Recording, longest_gap: float) -> Recording:
     """Return the recording at 30 Hz from its first to its last time, joints interpolated linearly.
 
-    A joint stays missing where its neighbouring samples are more than `longest_gap` seconds apart.
+    A joint stays missing between samples more than `longest_gap` s apart. Raises `FormatError` beyond `MOST_S`.
     """
     begin, end = float(recording.times[0]), float(recording.times[-1])
+    if end - begin > MOST_S:
+        raise FormatError(f"{recording.text}: its times cover {end - begin:.0f} s; up to {MOST_S} s are read")
     times = begin + np.arange(int((end - begin) * FPS + 1e-6) + 1) / FPS
     frames, joints = len(times), recording.joints
     found = np.full((frames, *joints.shape[1:]), np.nan, np.float32)

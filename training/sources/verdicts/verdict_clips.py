@@ -109,7 +109,7 @@ def matching_track(seen: Sightings, verdict: Verdict, size: tuple[int, int], fps
         near, found = _at(seen.time_us[rows], boxes[:, 0], 0.5e6 / fps)
         if not found.any() or found.sum() < LEAST_SHARE * len(boxes):
             continue
-        overlap = iou(seen.box[rows][near[found]], boxes[found, 1:] * scale).diagonal()
+        overlap = iou(seen.box[rows][near[found]], boxes[found, 1:] * scale)
         if overlap.mean() >= LEAST_IOU and (best is None or overlap.sum() > best.overlap):
             best = _Match(float(overlap.sum()), int(seen.track[rows.start]))
     return None if best is None else best.track

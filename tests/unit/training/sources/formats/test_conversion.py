@@ -60,6 +60,8 @@ def test_leading_frames_are_left_out_and_one_frame_is_no_clip() -> None:
     for frames, skip in ((1, 0), (10, 9)):
         with pytest.raises(FormatError, match="a clip needs 2"):
             converted([recording(walked(frames))], Options(skip=skip))
+    with pytest.raises(FormatError, match=r"times cover .* s; up to 43200 s are read"):
+        converted([recording(walked(10), 1 / 8330)], Options())
 
 
 @settings(max_examples=examples(25), deadline=None)
