@@ -16,7 +16,7 @@ from stream.notify.engine_api import EngineApi
 from stream.notify.intake import Intake, Outcome, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
-from stream.results import Message
+from stream.results import Alert, Message, topic_of
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Kind, Subscription, subscribe
 
@@ -56,6 +56,8 @@ class Notifier:
         self._version = self.ledger.version()
         self._first_run = "" if self.ledger.meta("run") is None else "none"
         """The engine's run at the first start: what is missing from before it does not count as lost."""
+        self._begun: set[str] = set()
+        """Topics of alerts of which a message of that run was read."""
         self._told_unknown: set[str] = set()
         """Names in targets that the engine does not have, as they were logged."""
         try:
@@ -145,6 +147,8 @@ class Notifier:
         replayed = messages.counts.replayed
         message = await anext(messages)
         self._first_run = self._first_run or messages.run
+        if isinstance(message, Alert) and message.run == self._first_run:
+            self._begun.add(topic_of(message))
         return Received(message, messages.counts.replayed != replayed, message.run != messages.run)
 
     async def _take(self, burst: list[Received]) -> None:
@@ -253,7 +257,7 @@ class Notifier:
                 self._ledger_failed(error)
 
     def _gap(self, gap: Gap) -> None:
-        before = gap.first_seq == 0 and self._first_run in ("", gap.run)
+        before = gap.first_seq == 0 and self._first_run in ("", gap.run) and gap.topic not in self._begun
         if gap.topic.startswith("alerts/") and not before:
             self.intake.gap(gap.missed - gap.replayed, more=gap.more)
 
