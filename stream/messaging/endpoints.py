@@ -94,5 +94,10 @@ def _why_not_free(endpoint: str) -> str:
         return "is a file, which would be lost"
     with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM) as trial:
         trial.setblocking(False)
-        free = trial.connect_ex(place) in (errno.ECONNREFUSED, errno.ENOENT)
-    return "" if free else "is in use by another program (another engine?)"
+        try:
+            code = trial.connect_ex(place)
+        except OSError:  # too long a path, as binding will say
+            return ""
+    if code in (errno.ECONNREFUSED, errno.ENOENT):
+        return ""
+    return "belongs to another user" if code == errno.EACCES else "is in use by another program (another engine?)"

@@ -244,7 +244,8 @@ class RtspErrorDiagnosis(ErrorDiagnosis):
         return self._error(
             "unauthorised",
             f"{self.address} asks for a user name and password, or rejects the given ones",
-            "Write user and password into the address, before the host, percent-encoding special characters",
+            "Write user and password into the address, before the host, percent-encoding special characters; if they "
+            "are right, let the camera use Digest with MD5 or SHA-256",
         )
 
     def _not_found(self) -> SourceError:
