@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import overload
 
-from stream.fleet_directory.fleet_subscription import FleetSubscription, Limits
-from stream.fleet_directory.merging import Moved
+from stream.fleet_directory.camera_moves import Moved
+from stream.fleet_directory.fleet_subscription import FleetSubscription
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import client_keys
 from stream.messaging.gap_filling import Counts, Gap, ReplayServerAt
@@ -16,6 +16,7 @@ from stream.results import Frame, Message
 from stream.settings.values import CAMERA_ID, camera_id_error
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.subscription import KINDS, Kind, Subscription, prefixes_of
+from telemetry.redaction import redact
 
 __all__ = ["FLEET", "KINDS", "Counts", "Gap", "Kind", "Moved", "Subscription", "subscribe"]
 
@@ -83,7 +84,8 @@ def subscribe(
       it, or if they are too old, they are counted and reported. Not for a fleet, whose directory has the addresses.
     - `on_gap`: called after each gap in the numbering, filled or not, and where it is not known how many messages are
       missing at the end of an epoch, because the replay server did not answer, has forgotten it, or there is none.
-    - `on_moved`: of a fleet, called between the last message from a camera's old engine and the first from its new one.
+    - `on_moved`: of a fleet, called between the last message of a camera's old placement and the first of its new one,
+      which is a gap of unknown size.
     - `high_water_mark`, `receive_buffer`: messages, and bytes of the socket's buffer, queued while you are busy.
     - `replay_timeout_s`: time without an answer from the replay server after which live results continue without it.
     - `server_key`, `key_file`: for an engine with CURVE (docs/security.md), its public key or a file that holds it,
@@ -103,29 +105,57 @@ def subscribe(
     for name, several in (("cameras", cameras), ("kinds", kinds)):
         if isinstance(several, str):
             raise TypeError(f"{name} must be a list of strings, not one string")
-    wanted = {*(cameras or ()), *([camera] if camera is not None else [])}
-    for name in wanted:
-        if not CAMERA_ID.fullmatch(name):
-            raise ValueError(camera_id_error(name))
+    if camera is not None:
+        cameras = (*(cameras or ()), camera)
+    wanted = selected(cameras)
     kinds = tuple(dict.fromkeys(kinds))
     for kind in kinds:
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r} isn't one of {', '.join(KINDS)}")
-    selected = None if camera is None and cameras is None else sorted(wanted)
-    keys = client_keys(server_key, key_file)
     if endpoint.startswith(FLEET):
         for name, given in (("replay", replay), ("resume", resume)):
             if given is not None:
                 raise ValueError(f"{name} is for one engine: give its tcp://HOST:PORT instead of {FLEET}")
-        connection = Connection(parse_endpoint(endpoint.removeprefix(FLEET)), keys=keys)
-        limits = Limits(high_water_mark, receive_buffer, replay_timeout_s)
-        return FleetSubscription(connection, kinds, selected, limits, on_gap, on_moved)
+        directory = directory_at(endpoint, server_key, key_file, high_water_mark, receive_buffer)
+        return FleetSubscription(
+            directory, kinds, wanted, replay_timeout_s=replay_timeout_s, on_gap=on_gap, on_moved=on_moved
+        )
     if on_moved is not None:
         raise ValueError(f"on_moved is for a fleet: use {FLEET}HOST:PORT, with the address of its directory")
+    keys = client_keys(server_key, key_file)
     return EngineSubscription(
         Connection(parse_endpoint(endpoint), high_water_mark, receive_buffer, keys),
-        prefixes_of(kinds, selected),
+        prefixes_of(kinds, wanted),
         replay=ReplayServerAt(parse_endpoint(replay), replay_timeout_s, keys) if replay is not None else None,
         on_gap=on_gap,
         sequences=Sequences(resume),
     )
+
+
+def directory_at(
+    address: str,
+    server_key: str | None,
+    key_file: str | Path | None,
+    high_water_mark: int = 1000,
+    receive_buffer: int | None = None,
+) -> Connection:
+    """Return the connection to a fleet's directory at `fleet://HOST:PORT`. Raises `ValueError`; see `subscribe`."""
+    keys = client_keys(server_key, key_file)
+    try:
+        if not address.startswith(FLEET):
+            raise ValueError
+        endpoint = parse_endpoint(address.removeprefix(FLEET))
+    except ValueError:
+        raise ValueError(
+            f"{redact(address)!r} is not the address of a fleet's directory: use {FLEET}HOST:PORT"
+        ) from None
+    return Connection(endpoint, high_water_mark, receive_buffer, keys)
+
+
+def selected(cameras: Iterable[str] | None) -> list[str] | None:
+    """Return these cameras, each once and sorted; None for None. Raises `ValueError` for an invalid id."""
+    names = None if cameras is None else sorted(set(cameras))
+    for name in names or ():
+        if not CAMERA_ID.fullmatch(name):
+            raise ValueError(camera_id_error(name))
+    return names

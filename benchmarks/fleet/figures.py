@@ -46,13 +46,11 @@ class FaultRun:
     """From the fault until our subscriber hands out results of their new placements; None if one has none."""
     live_median_s: float | None
     live_on_wire_s: float | None
-    """As `live_s`, for the raw reader. Our subscriber waits for the rest of the old placement."""
+    """As `live_s`, for the raw reader."""
     silence_s: float | None
     """Between two results that our subscriber handed out of a touched camera."""
-    lost_in_moves: int
-    """Results of old placements that our subscriber says are missing at their ends."""
-    moves_unknown: int
-    """Moves of which it does not know how many are missing, because the old engine did not answer."""
+    moves: int
+    """Moves that our subscriber tells of. Each is a gap of unknown size."""
     stale_on_wire: int
     """Results that a raw reader received after one of a later placement of the camera."""
     stale_handed: int
@@ -83,15 +81,13 @@ def figures(injected: Injected, received: Received) -> FaultRun:
     wire = {camera: [row for row in received.wire if row.camera == camera] for camera in received.cameras}
     silences = {camera: silence_s(handed[camera], injected.at_ns, received.end_ns) for camera in received.cameras}
     missing = [missed(_since(handed[camera], injected.at_ns)) for camera in others]
-    moves = [move for move in received.moves if move.new_generation > move.old_generation]
     return FaultRun(
         touched=len(touched),
         live_s=_all(live),
         live_median_s=stats.median(found) if found else None,
         live_on_wire_s=_all(on_wire),
         silence_s=max((silences[camera] for camera in touched), default=None),
-        lost_in_moves=sum(move.lost or 0 for move in moves),
-        moves_unknown=sum(move.lost is None for move in moves),
+        moves=len(received.moves),
         stale_on_wire=stale(received.wire),
         stale_handed=stale(received.handed),
         untouched_gaps=sum(gaps for gaps, _ in missing),

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import zmq
 
 from fleet.proxy.kept_topics import KeptTopics
-from stream.fleet_directory.fleet_subscription import FleetSubscription, Limits
-from stream.fleet_directory.merging import Moved
+from stream.fleet_directory.camera_moves import Moved
+from stream.fleet_directory.fleet_subscription import FleetSubscription
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.gap_filling import Counts
@@ -61,9 +61,7 @@ class Proxy:
         of_cameras = any(kind not in ("directory", "stats") for kind in kinds)
         ends: tuple[Kind, ...] = ("directory", "status") if of_cameras else ("directory",)
         read = tuple(dict.fromkeys((*kinds, *ends)))
-        self._subscription = FleetSubscription[Head](
-            directory, read, cameras, Limits(), None, self._moved, decode=decode_head
-        )
+        self._subscription = FleetSubscription[Head](directory, read, cameras, on_moved=self._moved, decode=decode_head)
         self._topics = TopicSocket(serving.high_water_mark)
         self._kept = KeptTopics()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
@@ -142,9 +140,6 @@ class Proxy:
         self.moves += 1
         if dropped := self._kept.moved(move.camera, move.new_generation):
             self._topics.forget(set(dropped))
-        if move.lost != 0:
-            lost = "an unknown number" if move.lost is None else str(move.lost)
-            logger.info("%s moved; %s of its last messages are missing", move.camera, lost)
 
 
 def _with_options(text: str) -> str:

@@ -113,10 +113,9 @@ class Sequences:
         """
         followed = self._topics.get(topic)
         if followed is None or followed[0] != run:
-            self._topics[topic] = (run, {epoch: seq + 1})
-            self._topics.move_to_end(topic)
-            if len(self._topics) > TOPICS_FOLLOWED:
-                self._topics.popitem(last=False)
+            self._remember(topic, run, {epoch: seq + 1})
+            if followed is not None and not followed[1]:  # expected
+                return _skipped(topic, run, epoch, epoch, seq)
             alerts = topic.startswith("alerts/")
             if followed is None:
                 from_zero = self.whole_topics or (alerts and self.whole_runs)
@@ -145,13 +144,13 @@ class Sequences:
         return [
             Position(topic, run, max(due), due[max(due)])
             for topic, (run, due) in self._topics.items()
-            if topic.startswith(prefix)
+            if due and topic.startswith(prefix)
         ]
 
-    def position(self, topic: str) -> Position | None:
-        """Return how far a topic was read, in its newest epoch; None if it is not followed."""
-        run, due = self._topics.get(topic, ("", None))
-        return Position(topic, run, max(due), due[max(due)]) if due else None
+    def expect(self, topic: str) -> None:
+        """Want what is published on a topic before its first message, in the same epoch; nothing if it is followed."""
+        if topic not in self._topics:
+            self._remember(topic, "", {})
 
     def forget(self, topic: str) -> None:
         """Take the next message of a topic for its first one."""
@@ -162,6 +161,12 @@ class Sequences:
         run, due = self._topics.get(hole.topic, ("", {}))
         if run == hole.run:
             due[hole.epoch] = max(due.get(hole.epoch, 0), seq + 1)
+
+    def _remember(self, topic: str, run: str, due: dict[int, int]) -> None:
+        self._topics[topic] = (run, due)
+        self._topics.move_to_end(topic)
+        if len(self._topics) > TOPICS_FOLLOWED:
+            self._topics.popitem(last=False)
 
 
 def _skipped(topic: str, run: str, first_epoch: int, epoch: int, seq: int) -> list[Hole]:

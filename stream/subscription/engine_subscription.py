@@ -21,7 +21,7 @@ import zmq.asyncio
 
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
-from stream.messaging.gaps import Position, Sequences
+from stream.messaging.gaps import Sequences
 from stream.results import Received, Stats, decode, topic_of
 from stream.settings.values import CAMERA_ID
 from stream.subscription.subscription import Admission, AnyMessage, Generations, Subscription
@@ -103,9 +103,9 @@ class EngineSubscription(Subscription[AnyMessage]):
             return False
         return not int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN
 
-    def followed(self, topic: str) -> Position | None:
-        """Return how far a topic was read, in its newest epoch; None if it wasn't."""
-        return self._sequences.position(topic)
+    def expect(self, topic: str) -> None:
+        """Request what was published on a topic before its first message, in the same epoch."""
+        self._sequences.expect(topic)
 
     def forget(self, topic: str) -> None:
         """Take the next message of a topic for its first one: what came before it is not missing."""

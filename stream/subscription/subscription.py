@@ -98,7 +98,7 @@ class Subscription(ABC, Generic[AnyMessage]):
 
 
 # -- generations: messages of a placement that a later one has replaced are discarded -------------------------------
-CAMERAS_REMEMBERED = 16_384
+CAMERAS_REMEMBERED = 131_072
 """Cameras whose generation is remembered; the one without messages for longest is forgotten first."""
 
 
@@ -152,6 +152,19 @@ class Generations:
                 return True
         _remember(self._begun, message.camera, generation)
         return True
+
+    def generation(self, camera: str) -> int:
+        """Return the highest generation of a camera that shows a picture; -1 if there is none."""
+        return self._begun.get(camera, -1)
+
+    def end(self, camera: str, generation: int) -> None:
+        """Discard messages of a camera up to this generation."""
+        _remember(self._begun, camera, max(self.generation(camera), generation + 1))
+
+    def forget(self, camera: str) -> None:
+        """Take the next message of a camera for its first one."""
+        self._begun.pop(camera, None)
+        self._announced.pop(camera, None)
 
 
 def _remember(highest: OrderedDict[str, int], camera: str, generation: int) -> None:

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import signal
 import socket
 import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
-import zmq
-import zmq.asyncio
 from typer.testing import CliRunner
 
 from commands.keys import make_keys
 from run_stream import app
 from stream.messaging.curve.keys import KeyPair, read_pair, read_public
-from stream.messaging.topic_socket import SUBSCRIPTION_BYTES
-from support.engines.controlled_engine import configured, running
-from support.fleet import coordinators
-from support.fleet.engine_process import engine_process
 from support.fleet.proxy_process import PlainClient, ProxyProcess, plain_client, proxy_process
 from support.fleet.published_fleet import Directory, PublishingEngine, directory, engine
 from support.ports import reserved_port
@@ -35,8 +26,6 @@ from support.waiting import until
 
 PREFIXES = 6
 """Subscriptions of a proxy at each engine: one for each kind of message."""
-ALERTS_AND_STATUS = 2
-"""The same if only alerts are passed on."""
 
 
 def frame(source: PublishingEngine, camera: str, generation: int) -> bytes:
@@ -67,7 +56,7 @@ async def joined(client: PlainClient, fleet: Directory, camera: str) -> None:
 
 
 # -- what a client gets ---------------------------------------------------------------------------------------------
-async def test_a_plain_client_reads_a_camera_that_moves_in_order_and_without_loss() -> None:
+async def test_a_plain_client_reads_a_camera_that_moves_in_order() -> None:
     async with (
         directory() as fleet,
         engine("north") as north,
@@ -80,25 +69,20 @@ async def test_a_plain_client_reads_a_camera_that_moves_in_order_and_without_los
         async with plain_client(proxy.endpoint, "results/v1/", "directory/v1/") as client:
             await joined(client, fleet, "door")
             old = [frame(north, "door", 1) for _ in range(20)]
-            yard = [frame(south, "yard", 1) for _ in range(20)]
-            await client.read_until(old[0])  # a reader that has not read the old engine would begin at the new one
-            place = fleet.place("door", 2, south, previous=north)
+            await client.read_until(old[-1])
+            fleet.place("door", 2, south, previous=north)
             south.status("door", 2, "connecting")
             old += [frame(north, "door", 1) for _ in range(10)]
+            await client.read_until(old[-1])
             new = [frame(south, "door", 2) for _ in range(10)]
             await client.read_until(new[-1])
-            await client.read_until(body_of(fleet, "directory/v1/door/"))
-            assert client.messages("directory/v1/door/")[-1]["generation"] == place.generation
             stale = [frame(north, "door", 1) for _ in range(5)]
             await client.read_until(frame(north, "hall", 1))  # so they have been read before it
-            # What the proxy requested when the camera moved may have arrived later, and is counted too.
-            assert len(stale) <= await metric(proxy, "stale_total") <= len(stale) + len(old)
+            assert await metric(proxy, "stale_total") == len(stale)
             new += [frame(south, "door", 2) for _ in range(5)]
-            yard.append(frame(south, "yard", 1))
-            await client.read_until(yard[-1])
-            got = [body for topic, body in client.received if topic == b"results/v1/door/"]
-            assert got == [*old, *new]
-            assert [body for topic, body in client.received if topic == b"results/v1/yard/"] == yard
+            yard = frame(south, "yard", 1)
+            await client.read_until(yard)
+            assert [body for topic, body in client.received if topic == b"results/v1/door/"] == [*old, *new]
             assert await metric(proxy, "messages_total") == len(client.received) + 1  # the status
             assert await metric(proxy, "moves_total") == 1
             assert await metric(proxy, "lost_total") == 0
@@ -108,47 +92,6 @@ async def test_a_plain_client_reads_a_camera_that_moves_in_order_and_without_los
 
 async def metric_is(proxy: ProxyProcess, name: str, value: float) -> bool:
     return await metric(proxy, name) == value
-
-
-@pytest.mark.soak
-async def test_cameras_of_a_drained_engine_go_on_without_a_gap(tmp_path: Path) -> None:
-    cameras = coordinators.cameras(4, source="pattern:128x96@25", expected_mpx=0.1)
-    config = coordinators.configured(tmp_path, placement={"ttl_s": 20.0, "settle_s": 0.1}, cameras=cameras)
-    seen: dict[str, list[tuple[int, str, int, int]]] = {camera["id"]: [] for camera in cameras}
-    async with AsyncExitStack() as stack:
-        coordinator = await stack.enter_async_context(coordinators.running(config))
-        runs: dict[str, str] = {}
-        for name in ("north", "south"):
-            membership = {"coordinator": coordinator.renewals.address, "engine": name, "node": name}
-            one, _ = await stack.enter_async_context(running(configured(fleet=membership)))
-            runs[name] = one.run
-        fleet = coordinator.directory.publisher.endpoint.replace("tcp://", "fleet://")
-        proxy = await stack.enter_async_context(proxy_process(fleet))
-        client = await stack.enter_async_context(plain_client(proxy.endpoint, "results/v1/"))
-
-        async def read_until(condition: Callable[[list[tuple[int, str, int, int]]], bool]) -> None:
-            while not all(map(condition, seen.values())):
-                one = json.loads(await client.read())
-                seen[one["camera"]].append((one["generation"], one["run"], one["epoch"], one["seq"]))
-
-        await read_until(lambda results: len(results) >= 10)
-        before = {camera: results[-1][0] for camera, results in seen.items()}
-        old = coordinator.placement.cameras["c0"].engine or ""
-        new = runs["south" if old == "north" else "north"]
-        moving = [camera for camera, view in coordinator.placement.cameras.items() if view.engine == old]
-        await coordinator.changes.drain(old)
-        await read_until(lambda results: {run for _, run, *_ in results[-10:]} == {new})
-    for camera, results in seen.items():
-        numbers = [(generation, epoch, seq) for generation, _, epoch, seq in results]
-        assert numbers == sorted(set(numbers))
-        of_runs = [[one for one in results if one[1] == run] for run in dict.fromkeys(run for _, run, _, _ in results)]
-        assert [seq for run in of_runs for *_, seq in run] == [
-            seq for run in of_runs for seq in range(run[0][3], run[0][3] + len(run))
-        ]
-        if camera in moving:
-            assert len(of_runs) == 2
-            assert of_runs[1][0][0] > before[camera]
-            assert of_runs[1][0][2:] == (1, 0)  # from the new engine's first result on
 
 
 async def test_a_late_client_gets_the_last_values_but_none_of_an_earlier_placement() -> None:
@@ -194,39 +137,6 @@ async def test_a_late_client_gets_the_last_values_but_none_of_an_earlier_placeme
             assert {topic.split(b"/")[2] for topic, _ in later.received} == {b"yard"}
 
 
-@pytest.mark.soak
-async def test_a_proxy_of_alerts_keeps_none_of_an_earlier_placement_or_a_removed_camera() -> None:
-    """Only the status shows a move, or that its engine has removed a camera. It is not passed on."""
-    async with (
-        directory() as fleet,
-        engine("north") as north,
-        engine("south") as south,
-        proxy_process(fleet.fleet, "--kind", "alerts") as proxy,
-        plain_client(proxy.endpoint, "") as early,
-    ):
-        cameras = ("door", "gate", "yard")
-        for camera in cameras:
-            fleet.place(camera, 1, north)
-        await until(lambda: north.publisher.subscriptions >= ALERTS_AND_STATUS)
-        for camera in cameras:
-            north.status(camera, 1)
-            north.alert(camera, 1)
-            await early.read_until(body_of(north, f"alerts/v1/{camera}/"))
-        north.status("gate", 1, "removed")
-        north.alert("yard", 1)
-        await early.read_until(body_of(north, "alerts/v1/yard/"))
-        fleet.place("door", 2, south, previous=north)
-        await until(lambda: south.publisher.subscriptions >= ALERTS_AND_STATUS)
-        south.status("door", 2)
-        while await metric(proxy, "moves_total") == 0:
-            await asyncio.sleep(0)
-        async with plain_client(proxy.endpoint, "") as late:
-            await late.read_until(body_of(north, "alerts/v1/yard/"))
-            north.alert("yard", 1)
-            await late.read_until(body_of(north, "alerts/v1/yard/"))
-            assert {topic for topic, _ in late.received} == {b"alerts/v1/yard/"}
-
-
 async def test_statistics_of_every_engine_pass_and_only_selected_kinds_and_cameras_if_some_are() -> None:
     async with (
         directory() as fleet,
@@ -254,50 +164,6 @@ async def test_statistics_of_every_engine_pass_and_only_selected_kinds_and_camer
                 "directory/v1/door/",
                 "directory/v1/yard/",
             }
-
-
-@pytest.mark.soak
-async def test_a_slow_client_delays_no_other_and_fills_its_gap_at_the_engine_that_the_directory_names() -> None:
-    async with (
-        directory() as fleet,
-        engine("north", history_messages=20_000) as north,
-        proxy_process(fleet.fleet, "--high-water-mark", "64") as proxy,
-        plain_client(proxy.endpoint, "results/v1/", "directory/v1/") as quick,
-        plain_client(proxy.endpoint, "results/v1/", "directory/v1/", RCVHWM=1, RCVBUF=4096) as slow,
-    ):
-        fleet.place("door", 1, north)
-        await followed(north)
-        for client in (quick, slow):
-            await joined(client, fleet, "door")
-        sent = [frame(north, "door", 1)]
-        await slow.read_until(sent[0])
-        for _ in range(750):  # more than the buffers of the kernel take
-            sent += [frame(north, "door", 1) for _ in range(16)]
-            await quick.read_until(sent[-1])
-        assert [body for body in quick.bodies if body.startswith(b'{"schema":"partstream.frame')] == sent
-
-        seen: list[dict[str, Any]] = [{"seq": 0}]
-        while not seen[1:] or seen[-1]["seq"] == seen[-2]["seq"] + 1:
-            if not await slow.socket.poll(0):
-                sent.append(frame(north, "door", 1))  # a gap at the end shows with the next message
-            seen.append(json.loads(await slow.read()))
-        before, after = seen[-2]["seq"], seen[-1]
-        address = slow.messages("directory/v1/door/")[-1]["address"]
-        assert address["run"] == after["run"]
-        first, end = before + 1, min(before + 101, after["seq"])
-        assert await replayed(address["replay"], after, first, end - first) == sent[first:end]
-
-
-async def replayed(address: str, message: dict[str, Any], first: int, limit: int) -> list[bytes]:
-    """Request missed messages of the same run and epoch, as docs/wire.md says."""
-    request = {"id": "1", "topic": "results/v1/door/", "run": message["run"], "epoch": message["epoch"]}
-    with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as dealer:
-        dealer.connect(address)
-        await dealer.send_json({**request, "from_seq": first, "limit": limit})
-        bodies: list[bytes] = []
-        while (answer := await dealer.recv_multipart())[1] == b"msg":
-            bodies.append(answer[3])
-        return bodies
 
 
 @pytest.mark.soak
@@ -371,40 +237,6 @@ async def test_a_proxy_waits_for_the_coordinator_and_goes_on_without_it_and_with
         assert client.bodies == sent
 
 
-async def test_cameras_of_a_killed_engine_go_on_at_another_one() -> None:
-    async with directory() as fleet, engine("south") as south, proxy_process(fleet.fleet) as proxy:
-        with engine_process("door") as (process, address):
-            async with plain_client(proxy.endpoint, "results/v1/") as client:
-                fleet.place("door", 1, address)
-                fleet.place("yard", 1, south)
-                await followed(south)
-                while len(client.received) < 20:
-                    await client.read()
-                process.kill()
-                fleet.place("door", 2, south)
-                sent = [frame(south, "door", 2) for _ in range(10)]
-                await client.read_until(sent[-1])
-                # The proxy sends last values again; readers discard those that they have.
-                got = {(one["generation"], one["seq"]): one for one in client.messages("results/v1/door/")}.values()
-    old = [one["seq"] for one in got if one["generation"] == 1]
-    assert old == list(range(old[0], old[0] + len(old)))
-    assert [one["generation"] for one in got] == [1] * len(old) + [2] * len(sent)
-
-
-@pytest.mark.soak
-async def test_a_peer_that_sends_too_much_is_disconnected_and_others_read_on() -> None:
-    async with directory() as fleet, engine("north") as north, proxy_process(fleet.fleet) as proxy:
-        fleet.place("door", 1, north)
-        await followed(north)
-        async with (
-            plain_client(proxy.endpoint, "x" * 2 * SUBSCRIPTION_BYTES),
-            plain_client(proxy.endpoint, "results/v1/", "directory/v1/") as client,
-        ):
-            await joined(client, fleet, "door")
-            await client.read_until(frame(north, "door", 1))
-            assert await metric(proxy, "subscriptions") == 2
-
-
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda one: one.name)
 async def test_a_proxy_stops_in_order_and_delivers_what_it_has(number: signal.Signals) -> None:
@@ -427,18 +259,17 @@ async def test_a_proxy_stops_in_order_and_delivers_what_it_has(number: signal.Si
     ("options", "text"),
     [
         (["tcp://127.0.0.1:5571"], "'tcp://127.0.0.1:5571' is not the address of a fleet's directory: use fleet://"),
-        (["fleet://nowhere"], "use fleet://HOST:PORT"),
-        (["--bind", "tcp://0.0.0.0:0"], "--bind: anyone who can reach tcp://0.0.0.0:"),
-        (
-            ["--bind", "tcp://0.0.0.0:0"],
-            "set --curve-secret-key-file and --curve-allowed-keys, or set --allow-plaintext",
-        ),
+        (["fleet://user:hidden@10.0.0.2:1/x"], "is not the address of a fleet's directory: use fleet://HOST:PORT"),
+        (["--bind", "tcp://0.0.0.0:0"], "set --curve-secret-key-file and --curve-allowed-keys, or set --allow-"),
         (["--bind", "nonsense"], "--bind: can't listen on 'nonsense'"),
         (["--bind", "tcp://127.0.0.1:99999999"], "--bind: there is no port 99999999"),
         (["--bind", "inproc://x"], "--bind: no other program can connect to inproc addresses"),
-        (["--camera", "No Such"], "--camera: "),
-        (["--metrics", "9096"], "--metrics: '9096' is not HOST:PORT"),
-        (["--metrics", "127.0.0.1:99999"], "is not HOST:PORT"),
+        (["--camera", "No Such"], "camera id 'No Such': use a-z"),
+        (["--bind", "tcp://127.0.0.1:0", "--metrics", "9096"], "--metrics: '9096' is not HOST:PORT"),
+        (
+            ["--bind", "tcp://127.0.0.1:0", "--metrics", "127.0.0.1:99999"],
+            "is not HOST:PORT",
+        ),
         (["--curve-allowed-keys", "keys"], "--curve-secret-key-file and --curve-allowed-keys go together"),
         (["--curve-secret-key-file", "no", "--curve-allowed-keys", "no"], "--curve-secret-key-file: no can't be read"),
         (["--server-key", "no"], "give both, or neither"),
@@ -447,14 +278,8 @@ async def test_a_proxy_stops_in_order_and_delivers_what_it_has(number: signal.Si
 def test_what_is_not_possible_is_a_usage_error_in_a_sentence(options: list[str], text: str) -> None:
     done = CliRunner().invoke(app, ["fleet", "proxy", *options])
     assert done.exit_code == 2
-    assert text in done.output
+    assert text in done.output and "hidden" not in done.output
     assert done.output.count("partstream:") == 1
-
-
-def test_a_password_in_a_wrong_address_is_not_shown() -> None:
-    done = CliRunner().invoke(app, ["fleet", "proxy", "fleet://user:hidden@10.0.0.2:1/x"])
-    assert done.exit_code == 2 and "is not the address" in done.output
-    assert "hidden" not in done.output
 
 
 @pytest.mark.parametrize("option", ["--bind", "--metrics"])

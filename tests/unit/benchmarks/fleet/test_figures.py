@@ -35,10 +35,10 @@ def test_a_move_is_timed_until_the_new_placement_and_between_results() -> None:
     untouched = rows("b", 0, 4_000)
     old, new = rows("a", 0, 1_000), rows("a", 1_500, 4_000, generation=2)
     wire = [*untouched, *old, *rows("a", 1_400, 4_000, generation=2)]
-    moves = (Moved("a", 1, 2, 3), Moved("a", 2, 3, None))
+    moves = (Moved("a", 1, 2), Moved("a", 2, 3))
     found = figures(Injected(FAULT * MS, ["a"]), received([*untouched, *old, *new], wire, moves))
     assert (found.live_s, found.live_on_wire_s, found.silence_s) == pytest.approx((0.5, 0.4, 0.6))
-    assert (found.lost_in_moves, found.moves_unknown, found.touched, found.cameras_lost) == (3, 1, 1, 0)
+    assert (found.moves, found.touched, found.cameras_lost) == (2, 1, 0)
     assert (found.untouched_gaps, found.untouched_drops, found.untouched_moves) == (0, 0, 0)
     assert found.untouched_silence_s == pytest.approx(0.1)
 

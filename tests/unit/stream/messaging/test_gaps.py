@@ -49,6 +49,17 @@ def test_with_an_empty_resume_only_later_runs_are_wanted_from_their_beginning() 
     assert follow.seen(TOPIC, "second", 0, 1) == [Hole(TOPIC, "second", 0, 0, 1)]
 
 
+def test_an_expected_topic_is_wanted_from_the_beginning_of_the_epoch_of_its_first_message() -> None:
+    follow = Sequences()
+    follow.expect(TOPIC)
+    assert follow.followed("") == []
+    assert follow.seen(TOPIC, "run", 3, 2) == [Hole(TOPIC, "run", 3, 0, 2)]
+    follow.expect(TOPIC)
+    assert follow.seen(TOPIC, "run", 3, 3) == []
+    follow.forget(TOPIC)
+    assert follow.seen(TOPIC, "run", 4, 7) == []
+
+
 def test_a_new_epoch_gives_holes_at_the_end_of_the_old_one_and_at_its_own_beginning() -> None:
     follow = Sequences()
     follow.seen(TOPIC, "run", 1, 9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +52,25 @@ def test_a_camera_that_connects_elsewhere_does_not_end_its_results() -> None:
     assert not seen.admits(frame(1))
 
 
-def test_cameras_of_long_ago_are_forgotten() -> None:
+def test_messages_of_a_camera_that_has_ended_are_discarded_up_to_its_last_generation() -> None:
+    seen = Generations()
+    assert seen.admits(frame(1))
+    seen.end("door", 3)
+    assert not seen.admits(frame(3))
+    assert seen.admits(frame(4))
+    assert seen.generation("door") == 4
+
+
+def test_a_camera_that_is_forgotten_begins_with_its_next_message() -> None:
+    seen = Generations()
+    assert seen.admits(status(5, "connecting")) and seen.admits(frame(4))
+    seen.forget("door")
+    assert seen.generation("door") == -1
+    assert seen.admits(status(1, "connecting")) and seen.admits(frame(1))
+
+
+def test_cameras_of_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generations, "CAMERAS_REMEMBERED", 20)
     seen = Generations()
     assert seen.admits(frame(5, "first"))
     for number in range(generations.CAMERAS_REMEMBERED):
