@@ -268,7 +268,7 @@ async def test_a_proxy_stops_in_order_and_delivers_what_it_has(number: signal.Si
         (["--bind", "tcp://127.0.0.1:0", "--metrics", "9096"], "--metrics: '9096' is not HOST:PORT"),
         (
             ["--bind", "tcp://127.0.0.1:0", "--metrics", "127.0.0.1:99999"],
-            "is not HOST:PORT",
+            "--metrics: 127.0.0.1:99999: there is no port",
         ),
         (["--curve-allowed-keys", "keys"], "--curve-secret-key-file and --curve-allowed-keys go together"),
         (["--curve-secret-key-file", "no", "--curve-allowed-keys", "no"], "--curve-secret-key-file: no can't be read"),

@@ -40,6 +40,8 @@ def resolve(bind: str, setting: str = "http.bind") -> BindAddress:
     `ConfigError` naming `setting`.
     """
     host, _, port_text = bind.rpartition(":")
+    if not host or not port_text.isdecimal():
+        raise ConfigError(f"{setting}: {bind!r} is not HOST:PORT, for example 127.0.0.1:9090")
     host = host.removeprefix("[").removesuffix("]")
     port = int(port_text)
     if port > 65535:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from fleet.coordinator.metrics import METRICS as COORDINATOR
-from fleet.proxy.metrics import METRICS as PROXY
+from fleet.proxy import METRICS as PROXY
 from support.monitoring.dashboard_queries import RULES, dashboards, queries
 from support.repository import REPOSITORY
 from telemetry.catalogue import METRICS

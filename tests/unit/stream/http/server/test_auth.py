@@ -251,7 +251,13 @@ def test_an_address_is_resolved_and_judged(bind: str, expected: BindAddress) -> 
 
 
 @pytest.mark.parametrize(
-    ("bind", "fault"), [("127.0.0.1:70000", "no port 70000"), ("no-such-host.invalid:80", "unknown host")]
+    ("bind", "fault"),
+    [
+        ("127.0.0.1:70000", "no port 70000"),
+        ("no-such-host.invalid:80", "unknown host"),
+        ("9090", "'9090' is not HOST:PORT"),
+        ("localhost:http", "'localhost:http' is not HOST:PORT"),
+    ],
 )
 def test_an_invalid_address_is_refused_by_name(bind: str, fault: str) -> None:
     with pytest.raises(ConfigError, match=rf"http\.bind.*{fault}"):
