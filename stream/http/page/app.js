@@ -160,7 +160,8 @@ class App {
   }
 
   #visibility() {
-    if (this.connected) this.messages.connect(!document.hidden)
+    this.messages.withResults = !document.hidden // also when it connects again
+    if (this.connected) this.messages.connect()
     this.#choosePictures()
   }
 
