@@ -151,7 +151,7 @@ def _sources(sources: Sequence[str], config: Path | None, profile: str | None, f
     from commands.rules.trial import Sources
 
     archives = [Path(source) for source in sources if Path(source).is_dir()]
-    files = [Path(source) for source in sources if source.endswith(".jsonl") and Path(source) not in archives]
+    files = [Path(source) for source in sources if ".jsonl" in Path(source).suffixes and Path(source) not in archives]
     videos = [source for source in sources if Path(source) not in [*archives, *files]]
     if not videos:
         return Sources(archives, files)
@@ -168,9 +168,8 @@ def _sources(sources: Sequence[str], config: Path | None, profile: str | None, f
 
     logs.configure(level="warning")
     results = folder / "results.jsonl"
-    parsed = [parse_source(video, number) for number, video in enumerate(videos)]
-    given = [Video(one["source"].reveal(), one["id"], one["id"]) for one in parsed]
-    analyse(given, config, profile, results)
+    parsed = map(parse_source, videos, range(len(videos)))
+    analyse([Video(one["source"].reveal(), one["id"], one["id"]) for one in parsed], config, profile, results)
     return Sources(archives, files, [results])
 
 
@@ -190,6 +189,7 @@ def _time(option: str, text: str | None) -> int | None:
 
 
 def _config(path: Path | None) -> Config | None:
+    from commands.config.this_machine import with_kept_cameras
     from stream.config import load
 
-    return None if path is None else load(path)
+    return None if path is None else with_kept_cameras(load(path))

@@ -142,8 +142,9 @@ async def test_an_engine_that_announces_anothers_address_loses_its_own_pictures_
 ) -> None:
     async with watched_fleet(tmp_path) as fleet, BrowserWindow() as browser:
         wrong, session = fleet.engines["b"].fleet, fleet.coordinator.engines.sessions["b"]
-        assert wrong is not None and wrong._address is not None
-        wrong._address = msgspec.structs.replace(wrong._address, http=fleet.address("a"))
+        assert wrong is not None
+        announced = msgspec.structs.replace(wrong._address(), http=fleet.address("a"))
+        wrong._address = lambda: announced
         await until(lambda: session.address.http == fleet.address("a"))
         page = await browser.open(fleet.page + "/", size=DESKTOP)
         await sign_in(page, "wall")

@@ -95,7 +95,7 @@ def test_a_rate_has_its_interval_and_gaps_do_not_count(tmp_path: Path) -> None:
 
 def test_no_file_that_was_read_is_replaced_by_what_is_found(tmp_path: Path) -> None:
     rules = written(tmp_path, "rules.yaml", RULES)
-    results = write_results(tmp_path / "r.jsonl", frames())
+    results = write_results(tmp_path / "r.jsonl.1", frames())  # of an earlier run
     before = rules.read_bytes(), results.read_bytes()
     for option in ("--json", "--alerts"):
         for out in (rules, results):
@@ -177,6 +177,10 @@ def test_zones_of_the_configuration_replace_the_recorded_ones(tmp_path: Path) ->
     assert tried(tmp_path, archive, "--config", config)["rules"]["down"]["alerts"] == 0
     at_desk = RULES.replace("hall", "desk")
     assert tried(tmp_path, archive, "--config", config, rules=at_desk)["rules"]["down"]["alerts"] == 2
+    state = written(tmp_path, "state.json", '{"version": 1, "cameras": [], "removed": ["lobby"]}')
+    config.write_text(f"{CONFIG}\nstate_file: {state}\n")
+    done = partstream("rules", "try", tmp_path / "rules.yaml", archive, "--config", config)
+    assert "--config has no camera lobby" in " ".join(done.stderr.split())
 
 
 def test_rules_that_the_results_cannot_answer_are_left_out_by_name(tmp_path: Path) -> None:
