@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from stream.sources.rtp.depacketisers import BEGUN, BROKEN, NalKind, depacketiser_of
+from stream.sources.rtp.depacketisers import BEGUN, BROKEN, MOST_BEFORE, NalKind, depacketiser_of
 from stream.sources.rtp.packets import (
     FIXED_HEADER,
     HEADER_BYTES,
@@ -326,10 +326,10 @@ class AccessUnits:
                 self._markers_reliable = True
             count = len(self._buffer.nals) if self._next_begins is None else self._next_begins
             units = self._close(count, units)
-        elif self._buffer.nals and all(
-            self._buffer.kind(index) == NalKind.AFTER for index in range(len(self._buffer.nals))
+        elif (before := len(self._buffer.nals)) > MOST_BEFORE or (
+            before and all(self._buffer.kind(index) == NalKind.AFTER for index in range(before))
         ):
-            self._forget_picture()  # NAL units that trailed a picture that was returned already
+            self._forget_picture()  # NAL units that trailed a picture that was returned already, or no picture's
         self._timestamp = timestamp
         self._closed = False
         self._marked = self._unmarked_seen = False

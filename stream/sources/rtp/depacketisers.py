@@ -27,6 +27,10 @@ MAX_IN_ONE = 64
 """NAL units searched for within one."""
 MAX_AGGREGATED = 1024
 """NAL units in one packet. Each takes time, however small, and 64 KiB hold 20,000."""
+MOST_BEFORE = 64
+"""NAL units before the first slice of a picture. Cameras send up to ten."""
+MOST_SEI_BYTES = 4096
+"""Bytes of an SEI in which a recovery point is searched for."""
 
 CONTINUED, BEGUN, BROKEN = range(3)
 """Results of a payload: it continued a NAL unit, began one or more, or cannot follow what came before."""
@@ -265,7 +269,8 @@ class H264Depacketiser(Depacketiser):
 
     def has_recovery_point(self, count: int) -> bool:
         """See `Depacketiser`."""
-        return any(self._type(index) == _SUPPLEMENT and _is_recovery_point(self.nal(index)) for index in range(count))
+        first = range(min(count, MOST_BEFORE))
+        return any(self._type(index) == _SUPPLEMENT and _is_recovery_point(self.nal(index)) for index in first)
 
     def is_disposable(self, slice_index: int, layers: int) -> bool:
         """See `Depacketiser`."""
@@ -284,8 +289,8 @@ class H264Depacketiser(Depacketiser):
 
 
 def _is_recovery_point(nal: bytes) -> bool:
-    """Return whether an SEI NAL unit contains a recovery point message."""
-    at = 1
+    """Return whether an SEI NAL unit contains a recovery point message, in its first bytes."""
+    at, nal = 1, nal[:MOST_SEI_BYTES]
     while at + 2 < len(nal):  # the last byte ends the NAL unit
         kind, at = _extended(nal, at)
         size, at = _extended(nal, at)

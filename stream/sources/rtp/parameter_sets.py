@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable
 from stream.sources.rtp.packets import VideoCodec
 
 START_CODE = b"\0\0\0\1"
-MAX_BYTES = 4096
-"""Larger parameter sets are ignored. Even with all lists they stay below 2 KiB."""
+MAX_BYTES = 16 << 10
+"""Of all sets together; further ones are ignored. Even with all lists one stays below 2 KiB, and cameras send few."""
 NUMBER_BYTES = 160
 """The number of a set is in its first bytes: of an H.265 SPS, after the levels of up to seven layers."""
 MOST_NUMBER = 255
@@ -49,10 +49,10 @@ class ParameterSets:
         """Add a parameter set from the stream."""
         kind = nal[0] & 0x1F if self._h264 else nal[0] >> 1 & 0x3F
         sets = self._of_kind.get(kind)
-        if sets is None or not 3 <= len(nal) <= MAX_BYTES:
+        if sets is None or len(nal) < 3:
             return
         number = _number(kind, nal)
-        if number is None:
+        if number is None or len(self.annex_b) + len(nal) - len(sets.get(number, b"")) > MAX_BYTES:
             return
         if kind == H265_SEQUENCE:
             self.layers = (nal[2] >> 1 & 7) + 1

@@ -40,12 +40,15 @@ def test_an_encoder_with_other_settings_replaces_every_set(codec: VideoCodec, en
 
 def test_damaged_and_large_sets_are_ignored_and_ever_new_ones_take_little_memory() -> None:
     sets = ParameterSets("h264", [FIRST])
-    for nal in (b"\x68\0\0", b"\x68", b"\x68" + bytes(5000), b"\x67\0\0\0"):
+    for nal in (b"\x68\0\0", b"\x68", b"\x68\xee" + bytes(20_000), b"\x67\0\0\0"):
         sets.add(nal)
     assert nal_units(sets.annex_b) == [FIRST]
     for number in range(3 * MOST_NUMBER):
         sets.add(b"\x68" + ((number + 1) << 12).to_bytes(4, "big") + bytes([number % 200 + 1]))
     assert len(nal_units(sets.annex_b)) <= MOST_NUMBER + 2
+    for number in range(1, MOST_NUMBER):
+        sets.add(b"\x68" + ((number + 1) << 12).to_bytes(4, "big") + b"\1" * 4000)
+    assert len(sets.annex_b) < 20_000
 
 
 def _is_set(codec: VideoCodec, nal: bytes) -> bool:
