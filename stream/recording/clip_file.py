@@ -7,6 +7,7 @@ H.264, H.265, MPEG-4 and MJPEG are copied; other codecs are re-encoded. Raises `
 from __future__ import annotations
 
 import heapq
+import os
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,7 @@ from stream.sources.transport import CodecParameters
 COPIED_CODECS = (*CODECS_WITH_UNITS, "mpeg4", "mjpeg")
 MICROS = Fraction(1, 1_000_000)
 DEFAULT_INTERVAL_US = 40_000
+HEAD_BYTES = 64 << 10
 DEFAULT_RATE = Fraction(25)
 
 
@@ -52,7 +54,8 @@ class ClipFile:
             self._byte_stream = ByteStream(first.codec.name, first.codec.extradata)
         except MalformedError as error:
             raise ClipError(str(error)) from None
-        path.touch()
+        with path.open("wb") as file:  # PyAV does not close a file that has no room for its head
+            os.posix_fallocate(file.fileno(), 0, HEAD_BYTES)
         try:
             self._container = cast(OutputContainer, av.open(str(path), "w", format="mp4"))
             self._track = _Reencoded(self._container, first.codec) if self.reencoded else self._copied(first)
