@@ -12,8 +12,7 @@ import typer
 from benchmarks.cameras.camera_client import CameraServerError
 from benchmarks.commands import cameras, models
 from benchmarks.commands.options import consoles
-from benchmarks.fleet.fault_bench import fleet
-from benchmarks.fleet.simulate import fleet_simulation
+from benchmarks.fleet.faults import fleet
 from benchmarks.run_once import RunFailedError
 from stages.third_party.weights import WeightsError
 
@@ -32,8 +31,7 @@ for command, name, example in (
     (models.model, "model", "--threads 1 --batch 1 8"),
     (models.paper, "paper", "--profile runs/kinetics-tps.safetensors --threads 1"),
     (cameras.end_to_end, "end-to-end", "--scene street --resolution 1280x720 --cores 2"),
-    (fleet, "fleet", "--nodes 3 --cameras 12 --source rtsp --fault node-killed"),
-    (fleet_simulation, "fleet-simulation", "--cameras 100000 --engines 2000"),
+    (fleet, "fleet", "--nodes 3 --cameras 12 --fault node-killed"),
     (models.found, "found", "--variant full:detection=full --variant auto:sweep_s=10"),
 ):
     app.command(name, epilog=f"Example:  partstream bench {name} {example}")(command)

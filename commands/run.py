@@ -146,7 +146,7 @@ def run_command(
         overrides["once"] = True
     of_cameras = _given(pace=pace, max_fps=max_fps, detector_size=parse_detector_size(detector_size))
     settings = configuration(config, overrides, sources or [], of_cameras)
-    if not settings.cameras and settings.state_file is None and settings.fleet is None:
+    if not settings.cameras and settings.state_file is None:
         fail("no cameras: name a source (see --help) or list them under `cameras:` in a --config file", EXIT_USAGE)
     _require_checkpoint(settings.model.profile)
     log_gate(settings.model.profile)

@@ -22,7 +22,6 @@ from stages.settings_file import SettingsFileError, error_text, merged, read_set
 from stream.settings import files
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import BatchConfig, CameraConfig, PublishConfig
-from stream.settings.fleet import FleetSettings
 from stream.settings.network import HttpConfig, TracingConfig, WebRtcConfig
 from stream.settings.privacy import PrivacyConfig
 from stream.settings.recording import IncidentsConfig, RecordingConfig, VerdictsConfig
@@ -96,7 +95,6 @@ class Config(Section):
     verdicts: VerdictsConfig = Field(default_factory=VerdictsConfig)  # pyright: ignore[reportArgumentType]
     privacy: PrivacyConfig = Field(default_factory=PrivacyConfig)  # pyright: ignore[reportArgumentType]
     tracing: TracingConfig = Field(default_factory=TracingConfig)  # pyright: ignore[reportArgumentType]
-    fleet: FleetSettings | None = None
     rules_file: Annotated[
         Path | None,
         Field(
@@ -158,14 +156,6 @@ class Config(Section):
             files.check_written(self)
         except ConfigError as error:
             raise ValueError(str(error)) from None
-        return self
-
-    @model_validator(mode="after")
-    def _an_engine_of_a_fleet_has_no_cameras_of_its_own(self) -> Config:
-        own = {"cameras": bool(self.cameras), "state_file": self.state_file is not None, "once": self.once}
-        for name, given in own.items():
-            if given and self.fleet is not None:
-                raise ValueError(f"{name}: not with `fleet`, whose coordinator gives the engine its cameras")
         return self
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ from stream.alerts.alert_book import AlertBook, open_alerts_file
 from stream.alerts.rules_in_force import RulesInForce
 from stream.batch_worker import BatchWorker
 from stream.cameras.control import Control
-from stream.cameras.fleet_membership import membership
+from stream.cameras.fleet_member import FleetMember, Identity
 from stream.cameras.registry import CameraRegistry, places_of
 from stream.cameras.state_file import CameraStateFile
 from stream.config import Config, with_cameras
@@ -49,8 +49,7 @@ from stream.inference.profiling import Profiling
 from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
-from stream.membership.lease import Leases
-from stream.membership.member import Member
+from stream.membership.generations import Generations
 from stream.messaging.feed import Feed
 from stream.messaging.publisher import Publisher
 from stream.privacy.drawn_video import DrawnVideos
@@ -72,8 +71,6 @@ logger = logging.getLogger(__name__)
 
 SILENCE_EVERY_S = 2.0
 """Interval at which cameras without results are looked for, whose alerts are to be cleared."""
-LEAVE_WITHIN_S = 1.0
-"""Longest time that an engine which is stopped goes on, so that other engines have its cameras first."""
 STOP_WITHIN_S = 1.6
 """Time for all parts together to stop; the rest of two seconds is for the end of the process."""
 
@@ -85,16 +82,24 @@ class EngineFailedError(RuntimeError):
 class Engine:
     """Analyses cameras and publishes results. By default it loads the configured model; `model` replaces it.
 
+    With `fleet`, what it is in a fleet, it gets its cameras through `member`.
+
     Starting raises `ConfigError` or `stages.third_party.weights.WeightsError`, which say what to do. Later errors are
     isolated to one camera or batch: they are counted, logged and shown in the status, and the engine continues.
     """
 
-    def __init__(self, config: Config, *, model: Model | None = None, observers: Sequence[Observer] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        model: Model | None = None,
+        observers: Sequence[Observer] = (),
+        fleet: Identity | None = None,
+    ) -> None:
         if not isinstance(config, Config):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"config must be a Config, for example from load(), not {type(config).__name__}")
         self.config = config
-        given = config.fleet.run if config.fleet is not None else None
-        self.run = given or secrets.token_hex(16)
+        self.run = secrets.token_hex(16)
         self.health = Health(time.monotonic())
         self.metrics = PrometheusObserver()
         traced = config.tracing.sample_ratio
@@ -105,8 +110,9 @@ class Engine:
         self._batcher = Batcher(config.batch)
         self._load = LoadWatch(self._batcher, adapt=config.overload == "adapt")
         self._inference: InferenceThread[list[Lease]] | None = None
-        leases = Leases() if config.fleet is not None else None
-        self.publisher = Publisher(config.publish, self.run, self.observer, leases)
+        generations = Generations() if fleet is not None else None
+        generation = generations.of if generations is not None else None
+        self.publisher = Publisher(config.publish, self.run, self.observer, generation)
         self.alerts = AlertBook(self.publisher.publish, open_alerts_file(config.rules_file, config.alerts_file))
         self.rules = RulesInForce(
             config.rules_file,
@@ -133,7 +139,7 @@ class Engine:
             self.recorder,
             privacy,
             self._drawn,
-            results_first=config.fleet is not None,
+            results_first=fleet is not None,
         )
         self._cameras = self.cameras.running
         engine_metrics.derive_alert_metrics(self.metrics, self.alerts, self.rules)
@@ -144,12 +150,12 @@ class Engine:
             engine_metrics.derive_trace_metrics(self.metrics, self._spans)
         self._state_file = CameraStateFile(config.state_file, config.cameras) if config.state_file is not None else None
         self.control = Control(self.cameras, config, self._state_file)
-        self.fleet: Member | None = None
-        """The membership in a fleet; None without one."""
-        if config.fleet is not None and leases is not None:
-            parts = leases, self.publisher, self.cameras, self._load, lambda: self.http_address
-            fleet = self.fleet = membership(config, config.fleet, *parts)
-            self.control.fleet = lambda: fleet.control_address or "the fleet's coordinator"
+        self.member: FleetMember | None = None
+        """Takes the cameras of a fleet, and reports; None outside a fleet."""
+        if fleet is not None and generations is not None:
+            parts = self.publisher, self.cameras, self._load, lambda: self.http_address
+            member = self.member = FleetMember(fleet, config, generations, *parts)
+            self.control.elsewhere = lambda: member.control_address or "the fleet's controller"
         self._event_streams = EventStreams(self.publisher.on_message, self.publisher.last_json)
         self._live_pictures = LivePictures()
         self._picture_streams = PictureStreams(self._live_pictures, self.cameras.configs)
@@ -211,7 +217,7 @@ class Engine:
                 *WebrtcApi(cameras, self._publishers, self._viewers).routes(),
             ],
             threads=(reading, writing),
-            passes=self.fleet.passes if self.fleet is not None else None,
+            passes=self.member.passes if self.member is not None else None,
             on_end=self._task_ended,
         )
         engine_metrics.derive_http_metrics(self.metrics, server, streams, self._live_pictures)
@@ -251,8 +257,6 @@ class Engine:
         if self._model is None:
             await asyncio.to_thread(check_model_files, self.config.model)
         self.outputs.open()
-        if self.fleet is not None:
-            self.fleet.start()
         if self._spans is not None:
             try:
                 self._spans.start()
@@ -273,20 +277,13 @@ class Engine:
             self._begin_task(self._inference.repeat(self._worker.end_silent, SILENCE_EVERY_S), "silent cameras")
         await asyncio.to_thread(self.alerts.started)
         self.cameras.begin(model, self._inference, self.config.cameras)
-        if self.fleet is not None:
-            self._begin_task(self.fleet.run(), "fleet")
 
     async def stop(self) -> None:
-        """Stop every camera, finish the current batch, deliver what was published, and close. May be called again.
-
-        An engine of a fleet first waits, for a limited time, until other engines have its cameras.
-        """
+        """Stop every camera, finish the current batch, deliver what was published, and close. May be called again."""
         if self._stopped:
             return
         self._stopped = True
         self.health.stopping = True
-        if self.fleet is not None:
-            await self.fleet.leave(LEAVE_WITHIN_S)
         deadline = time.monotonic() + STOP_WITHIN_S
         await self.profiling.stop()
         self.cameras.stop_reading()
@@ -401,7 +398,7 @@ class Engine:
             subscriptions=self.publisher.subscriptions,
             load=self._load.report(),
             open_alerts=self.alerts.open_ids(),
-            engine=None if self.config.fleet is None else self.config.fleet.engine_name,
+            engine=None if self.member is None else self.member.identity.engine,
         )
 
     # -- the model ----------------------------------------------------------------------------------------------
@@ -431,8 +428,6 @@ class Engine:
 
         Without `once`, only if none ever opened and no camera was changed at run time.
         """
-        if self.fleet is not None:
-            self.fleet.changed()
         if self.cameras.finished and (self.config.once or not (self.cameras.ever_live or self.cameras.changed)):
             self._finished.set()
 
@@ -450,6 +445,6 @@ class Engine:
         reasons = self.health.ready(now)[1]
         if not self.cameras.begun:
             reasons.append("cameras: those of the configuration are not started yet")
-        if self.fleet is not None and (problem := self.fleet.contact.problem):
+        if self.member is not None and (problem := self.member.problem):
             reasons.append(f"fleet: {problem}")
         return not reasons, reasons

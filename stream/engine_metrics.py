@@ -74,7 +74,6 @@ def derive_metrics(
     derive("ease_level", lambda: [((), load.report().ease_level)])
     derive("overloaded", lambda: [((), load.report().overloaded)])
     derive("results_published_total", published)
-    derive("withheld_total", lambda: [((name,), count) for name, count in list(publisher.withheld.items())])
     derive("subscriptions", lambda: [((), publisher.subscriptions)])
     derive("history_evicted_total", lambda: [((), publisher.evicted)])
     derive("curve_refused_total", lambda: [((), publisher.refused)])

@@ -1,7 +1,4 @@
-"""Locks by which only one process uses something. The system ends a lock when its process ends, however it ends.
-
-`fleet/agent/launch.py` holds its lock by itself, because it is run as a script that can import nothing of this project.
-"""
+"""Locks by which only one process uses something. The system ends a lock when its process ends, however it ends."""
 
 from __future__ import annotations
 

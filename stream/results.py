@@ -385,9 +385,9 @@ class EngineAddress(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="schema", tag=PLACE_SCHEMA):
-    """Topic `directory/v1/<camera>/` of a fleet's coordinator: a camera was placed, moved or removed."""
+    """Topic `directory/v1/<camera>/` of a fleet's controller: a camera was placed, moved or removed."""
 
-    run: Annotated[Run, about("The coordinator's run: 32 hexadecimal digits, new at each of its starts.")]
+    run: Annotated[Run, about("The controller's run: 32 hexadecimal digits, new at each of its starts.")]
     seq: Seq
     epoch: Annotated[Epoch, about("Always 0.")] = 0
     camera: CameraId

@@ -201,13 +201,6 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         "results_published_total", "counter", "Messages handed to ZeroMQ.", ("camera", "topic_kind"), derived=True
     ),
-    MetricSpec(
-        "withheld_total",
-        "counter",
-        "Messages not published because the engine's lease in its fleet had ended, or did not include the camera.",
-        ("camera",),
-        derived=True,
-    ),
     MetricSpec("subscriptions", "gauge", "Active subscriptions of all subscribers.", derived=True),
     MetricSpec("replay_requests_total", "counter", "Replay requests, by outcome.", ("status",)),
     MetricSpec("replayed_messages_total", "counter", "Messages replayed."),

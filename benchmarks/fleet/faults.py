@@ -1,4 +1,4 @@
-"""The faults of the benchmark: each happens to a fleet that runs, and waits until it is over."""
+"""Faults in a fleet on one machine: how long cameras are away, what is lost, and what is stale."""
 
 from __future__ import annotations
 
@@ -6,223 +6,280 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any
 
-from benchmarks.fleet.figures import Injected
-from benchmarks.fleet.local_fleet import LocalFleet
-from benchmarks.fleet.nodes import Node
+import typer
+
+from benchmarks import machine, stats
+from benchmarks.commands.options import RESULTS, JsonOption, consoles, with_header
+from benchmarks.fleet.readers import FleetReader, Row, WireReader
+from benchmarks.report import print_goals, print_machine, write_json
+from benchmarks.rounds import Goal
 from benchmarks.run_once import RunFailedError
 
-LOOK_EVERY_S = 0.25
-"""Between looks at the machine's processes, which take CPU time beside the engines."""
+if TYPE_CHECKING:
+    from benchmarks.fleet.local_fleet import LocalFleet
 
-Happens = Callable[[LocalFleet], Awaitable[Injected]]
+PAUSED_S = 10.0
+BEFORE_S, AFTER_S = 2.0, 3.0
+RECOVERED_WITHIN_S = 60.0
+
+
+@dataclass(slots=True)
+class Injected:
+    """A fault that has happened."""
+
+    at_ns: int
+    touched: set[str]
+    """Cameras that have to move."""
+    after: Callable[[], Awaitable[None]] | None = None
+    """What follows when the cameras are live elsewhere."""
+    control_s: float | None = None
+    """Seconds until the controller answered again, where that is the question."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault. `strict`: the fleet's fence; `late`: the last node is not there at first."""
+class Figures:
+    """Of one run; seconds, and results."""
 
-    name: str
-    happens: Happens
-    text: str
-    strict: bool = False
-    late: bool = False
+    live_s: float
+    """Until the last touched camera had a result of a higher generation; 0 if none was touched."""
+    touched_silence_s: float
+    other_silence_s: float
+    control_s: float | None
+    moved_others: int
+    """Untouched cameras that have moved all the same."""
+    stale_on_the_wire: int
+    """Results that reached a raw subscriber with a lower generation than one before."""
+    stale_handed_out: int
+    """The same of our own subscriber: a fault of ours."""
+    uncounted: int
+    """Results missing within a run, topic and epoch of what our subscriber handed out, without a gap."""
+    missing_cameras: int
 
-    @property
-    def fence(self) -> str:
-        """The fleet's fence."""
-        return "strict" if self.strict else "soft"
+
+Fault = Callable[["LocalFleet"], Awaitable[Injected]]
+
+
+async def _placed(fleet: LocalFleet, *, node: str | None = None, engine: str | None = None) -> set[str]:
+    places = {name: camera["place"] for name, camera in (await fleet.cameras()).items()}
+    return {
+        name for name, place in places.items() if node in (None, place["node"]) and engine in (None, place["engine"])
+    }
+
+
+async def _busiest(fleet: LocalFleet) -> dict[str, Any]:
+    return max((await fleet.status())["engines"], key=lambda engine: engine["cameras"])
 
 
 async def engine_killed(fleet: LocalFleet) -> Injected:
-    """Kill the engine of the second node."""
-    node, cameras, before = await _victim(fleet)
-    ended = node.engine
-    at_ns = _kill(ended)
-    await fleet.moved(cameras, before)
-    await fleet.until(lambda: node.engine not in (None, ended), "another engine on the node")
-    return await _over(fleet, at_ns, cameras, fleet.nodes)
+    """SIGKILL of an engine's process."""
+    name = (await _busiest(fleet))["engine"]
+    pid, touched = await fleet.pid(name), await _placed(fleet, engine=name)
+    os.kill(pid, signal.SIGKILL)
+    return Injected(time.monotonic_ns(), touched)
 
 
 async def node_killed(fleet: LocalFleet) -> Injected:
-    """Kill everything of the second node."""
-    node, cameras, before = await _victim(fleet)
+    """SIGKILL of all processes of a node."""
+    node = (await _busiest(fleet))["node"]
+    touched = await _placed(fleet, node=node)
+    fleet.signal_node(node, signal.SIGKILL)
+    return Injected(time.monotonic_ns(), touched)
+
+
+async def node_paused(fleet: LocalFleet) -> Injected:
+    """SIGSTOP of all processes of a node, for `PAUSED_S`."""
+    node = (await _busiest(fleet))["node"]
+    touched = await _placed(fleet, node=node)
+    fleet.signal_node(node, signal.SIGSTOP)
     at_ns = time.monotonic_ns()
-    node.kill()
-    await fleet.moved(cameras, before)
-    return await _over(fleet, at_ns, cameras, [one for one in fleet.nodes if one is not node])
+
+    async def go_on() -> None:
+        await asyncio.sleep(max(0.0, at_ns / 1e9 + PAUSED_S - time.monotonic()))
+        fleet.signal_node(node, signal.SIGCONT)
+
+    return Injected(at_ns, touched, go_on)
 
 
-async def raylet_killed(fleet: LocalFleet) -> Injected:
-    """Kill Ray's own process on the second node."""
-    node, ended = fleet.nodes[1], fleet.nodes[1].actors()
-    at_ns = _kill(node.raylet)
-    control = await fleet.until(lambda: fleet.leased(fleet.nodes), "engines with leases")
-    back = await _agents(fleet, [node], ended)
-    return Injected(at_ns, (), control - at_ns / 1e9, back - at_ns / 1e9)
+async def controller_killed(fleet: LocalFleet) -> Injected:
+    """SIGKILL of the controller's process."""
+    import ray
 
+    from fleet.controller_actor import ACTOR
+    from fleet.engine_actor import NAMESPACE
 
-async def gcs_away(fleet: LocalFleet) -> Injected:
-    """Kill the head's GCS, and keep it from being started again for a while."""
-    head, ended = fleet.head, _actors(fleet.nodes)
-    head.signal_supervisor(signal.SIGSTOP)
-    try:
-        at_ns = _kill(head.gcs)
-        await asyncio.sleep(fleet.plan.away_s)
-        head.kill_ray()
-    finally:
-        head.signal_supervisor(signal.SIGCONT)
-    since = time.monotonic()
-    control = await fleet.until(lambda: fleet.leased(fleet.nodes), "engines with leases")
-    back = await _agents(fleet, fleet.nodes, ended)
-    return Injected(at_ns, (), control - since, back - since)
-
-
-async def head_lost(fleet: LocalFleet) -> Injected:
-    """Kill everything of the head, and start another head at once, without what the first one knew."""
-    places, before = await fleet.places(), fleet.generations()
-    cameras = [camera for camera, engine in places.items() if engine == fleet.head.name]
-    others, ended = [*fleet.nodes[1:], fleet.spare], _actors(fleet.nodes)
+    actor: Any = ray.get_actor(ACTOR, NAMESPACE)
+    os.kill(await actor.pid.remote(), signal.SIGKILL)
     at_ns = time.monotonic_ns()
-    fleet.head.kill()
-    await fleet.spare.up()
-    control = await fleet.until(lambda: fleet.leased(fleet.nodes[1:]), "engines with leases")
-    await fleet.moved(cameras, before)
-    back = await _agents(fleet, others, ended)
-    await fleet.until(lambda: fleet.leased(others), "engines with leases")
-    await fleet.until(fleet.live, "all cameras live")
-    return Injected(at_ns, cameras, control - at_ns / 1e9, back - at_ns / 1e9)
+    await fleet.until("the controller answers", fleet.live, RECOVERED_WITHIN_S)
+    return Injected(at_ns, set(), control_s=(time.monotonic_ns() - at_ns) / 1e9)
 
 
-async def coordinator_killed(fleet: LocalFleet) -> Injected:
-    """Kill the coordinator."""
-    ended = fleet.head.pid("coordinator")
-    at_ns = _kill(ended)
-
-    async def answers() -> bool:
-        return await fleet.ask("GET", "status") is not None
-
-    control = await fleet.until(answers, "answers of the coordinator")
-    await fleet.until(lambda: fleet.leased(fleet.nodes), "engines with leases")
-    await fleet.until(fleet.live, "all cameras live")
-    return Injected(at_ns, (), control - at_ns / 1e9)
-
-
-async def engine_paused(fleet: LocalFleet) -> Injected:
-    """Stop the engine of the second node for a while, and let it go on."""
-    node, cameras, before = await _victim(fleet)
-    pid = node.engine
-    if pid is None:
-        raise RunFailedError("the node has no engine")
+async def drain(fleet: LocalFleet) -> Injected:
+    """A drain of a node."""
+    node = (await _busiest(fleet))["node"]
+    touched = await _placed(fleet, node=node)
     at_ns = time.monotonic_ns()
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        await asyncio.sleep(fleet.plan.paused_s)
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    await fleet.moved(cameras, before)
-    return await _over(fleet, at_ns, cameras, fleet.nodes)
+    await fleet.ask("POST", f"fleet/drain/{node}")
+    return Injected(at_ns, touched)
 
 
-async def partitioned(fleet: LocalFleet) -> Injected:
-    """Cut the engine of the second node off the coordinator for a while."""
-    _, cameras, before = await _victim(fleet)
-    at_ns = time.monotonic_ns()
-    fleet.link.cut()
-    try:
-        await asyncio.sleep(fleet.plan.paused_s)
-    finally:
-        fleet.link.mend()
-    await fleet.moved(cameras, before)
-    return await _over(fleet, at_ns, cameras, fleet.nodes)
-
-
-async def drained(fleet: LocalFleet) -> Injected:
-    """Drain the second node."""
-    node, cameras, before = await _victim(fleet)
-    at_ns = time.monotonic_ns()
-    await fleet.change("POST", f"fleet/drain/{node.name}")
-    await fleet.moved(cameras, before)
-
-    async def empty() -> bool:
-        return bool(((await fleet.ask("GET", "status")) or {"drains": {}})["drains"].get(node.name))
-
-    await fleet.until(empty, "a drained node")
-    return await _over(fleet, at_ns, cameras, fleet.nodes)
-
-
-async def joined(fleet: LocalFleet) -> Injected:
-    """Let the last node join, and move its share of the cameras there by pinning them.
-
-    The placement itself moves cameras to a node that joins only when others have too many.
-    """
-    node, before = fleet.nodes[-1], fleet.generations()
-    cameras = fleet.names[:: len(fleet.nodes)]
-    at_ns = time.monotonic_ns()
-    await node.up()
-    control = await fleet.until(lambda: fleet.leased([node]), "the lease of the node that joins")
-    for camera in cameras:
-        await fleet.change("PATCH", f"cameras/{camera}", {"pin": node.name})
-    await fleet.moved(cameras, before)
-    await fleet.until(fleet.live, "all cameras live")
-    return Injected(at_ns, cameras, control - at_ns / 1e9)
-
-
-FAULTS = {
-    fault.name: fault
-    for fault in (
-        Fault("engine-killed", engine_killed, "an engine is killed"),
-        Fault("node-killed", node_killed, "a node is killed"),
-        Fault("raylet-killed", raylet_killed, "Ray's process on a node is killed"),
-        Fault("gcs-away", gcs_away, "the head's GCS is away for a while"),
-        Fault("head-lost", head_lost, "the head is lost, and another one is started"),
-        Fault("coordinator-killed", coordinator_killed, "the coordinator is killed"),
-        Fault("engine-paused-soft", engine_paused, "an engine is paused, soft fence"),
-        Fault("engine-paused-strict", engine_paused, "an engine is paused, strict fence", strict=True),
-        Fault("partitioned-soft", partitioned, "an engine is cut off the coordinator, soft fence"),
-        Fault("partitioned-strict", partitioned, "an engine is cut off the coordinator, strict fence", strict=True),
-        Fault("drain", drained, "a node is drained"),
-        Fault("join", joined, "a node joins", late=True),
-    )
+FAULTS: Mapping[str, Fault] = {
+    "engine-killed": engine_killed,
+    "node-killed": node_killed,
+    "node-paused": node_paused,
+    "controller-killed": controller_killed,
+    "drain": drain,
 }
+LIVE_S = {"engine-killed": 3.0, "node-killed": 10.0, "node-paused": 6.0}
+"""Goals: seconds until touched cameras are live elsewhere."""
 
 
-async def _victim(fleet: LocalFleet) -> tuple[Node, list[str], dict[str, int]]:
-    """Return the second node, its cameras, and the generation of every camera. Raises `RunFailedError` if none."""
-    node = fleet.nodes[1]
-    cameras = [camera for camera, engine in (await fleet.places()).items() if engine == node.name]
-    if not cameras:
-        raise RunFailedError("the second node has no camera: use more cameras")
-    return node, cameras, dict(fleet.generations())
+async def run(fault: Fault, nodes: int, cameras: int) -> Figures:
+    """Start a fleet, let a fault happen, and return what the readers have seen. Raises `RunFailedError`."""
+    from benchmarks.fleet.local_fleet import FPS, local_fleet  # here, because it needs Ray
+
+    sources = {f"camera-{number:02}": f"pattern:320x180@{FPS:g}" for number in range(cameras)}
+    async with local_fleet(nodes, sources) as fleet:
+        with WireReader(await fleet.endpoints()) as wire, FleetReader(fleet.directory) as reader:
+            await fleet.until("results of all cameras", lambda: _seen(reader, sources), 30)
+            await asyncio.sleep(BEFORE_S)
+            before = {row.camera: row.generation for row in list(reader.rows)}
+            injected = await fault(fleet)
+            await fleet.until(
+                "all cameras live elsewhere",
+                lambda: _moved(reader, injected, before),
+                RECOVERED_WITHIN_S,
+            )
+            if injected.after is not None:
+                await injected.after()
+            await asyncio.sleep(AFTER_S)
+            missing = len(sources.keys() - (await fleet.cameras()).keys())
+        return figures(injected, before, reader.rows, wire.rows, missing)
 
 
-async def _over(fleet: LocalFleet, at_ns: int, cameras: Collection[str], nodes: Collection[Node]) -> Injected:
-    """Wait until these nodes' engines hold their leases and all cameras are live."""
-    control = await fleet.until(lambda: fleet.leased(nodes), "engines with leases")
-    await fleet.until(fleet.live, "all cameras live")
-    return Injected(at_ns, cameras, control - at_ns / 1e9)
+async def _seen(reader: FleetReader, cameras: Mapping[str, str]) -> bool:
+    return {row.camera for row in list(reader.rows)} >= cameras.keys()
 
 
-def _kill(pid: int | None) -> int:
-    """Kill a process, and return the monotonic ns at which it was done."""
-    if pid is None:
-        raise RunFailedError("what is to be killed does not run")
-    at_ns = time.monotonic_ns()
-    os.kill(pid, signal.SIGKILL)
-    return at_ns
+async def _moved(reader: FleetReader, injected: Injected, before: Mapping[str, int]) -> bool:
+    moved = {row.camera for row in list(reader.rows) if row.generation > before.get(row.camera, 0)}
+    return moved >= injected.touched
 
 
-def _actors(nodes: Collection[Node]) -> frozenset[int]:
-    return frozenset[int]().union(*(node.actors() for node in nodes))
-
-
-async def _agents(fleet: LocalFleet, nodes: Collection[Node], ended: Collection[int]) -> float:
-    """Wait until each of these nodes has actors other than those that ended, and return the monotonic time."""
-    wanted = {node.name: 2 if node.is_head else 1 for node in nodes}
-    return await fleet.until(
-        lambda: all(len(node.actors() - set(ended)) >= wanted[node.name] for node in nodes),
-        "new agents",
-        every_s=LOOK_EVERY_S,
+def figures(
+    injected: Injected, before: Mapping[str, int], handed: Sequence[Row], wire: Sequence[Row], missing: int
+) -> Figures:
+    """Return the figures of a run. `before`: the generations at the fault."""
+    times: defaultdict[str, list[int]] = defaultdict(list)
+    first: dict[str, int] = {}
+    for row in handed:
+        if row.at_ns >= injected.at_ns - 1_000_000_000:
+            times[row.camera].append(row.at_ns)
+        if row.generation > before.get(row.camera, 0):
+            first.setdefault(row.camera, row.at_ns)
+    silences = {
+        camera: max((later - one for one, later in pairwise(at)), default=0) / 1e9 for camera, at in times.items()
+    }
+    touched = injected.touched
+    return Figures(
+        max(((first[camera] - injected.at_ns) / 1e9 for camera in touched if camera in first), default=0.0),
+        max((silence for camera, silence in silences.items() if camera in touched), default=0.0),
+        max((silence for camera, silence in silences.items() if camera not in touched), default=0.0),
+        injected.control_s,
+        len(first.keys() - touched),
+        _stale(wire),
+        _stale(handed),
+        _uncounted(handed),
+        missing,
     )
+
+
+def _stale(rows: Sequence[Row]) -> int:
+    highest: dict[str, int] = {}
+    stale = 0
+    for row in rows:
+        stale += row.generation < highest.get(row.camera, 0)
+        highest[row.camera] = max(row.generation, highest.get(row.camera, 0))
+    return stale
+
+
+def _uncounted(rows: Sequence[Row]) -> int:
+    last: dict[tuple[str, str, int], int] = {}
+    missing = 0
+    for row in rows:
+        key = row.camera, row.run, row.epoch
+        missing += max(0, row.seq - last[key] - 1) if key in last else 0
+        last[key] = row.seq
+    return missing
+
+
+def goals(name: str, measured: Sequence[Figures]) -> list[Goal]:
+    """Return what is aimed at for a fault; with fewer than nine runs, nothing is resolved."""
+    found = [
+        _none(f"{name}: no older generation handed out", [one.stale_handed_out for one in measured]),
+        _none(f"{name}: no result lost without being counted", [one.uncounted for one in measured]),
+        _none(f"{name}: no camera lost", [one.missing_cameras for one in measured]),
+        _within(f"{name}: untouched cameras silent", 0.3, [one.other_silence_s for one in measured]),
+    ]
+    if name in LIVE_S:
+        found.append(_within(f"{name}: live elsewhere", LIVE_S[name], [one.live_s for one in measured]))
+    if name == "drain":
+        found.append(_within("drain: each camera silent", 2.0, [one.touched_silence_s for one in measured]))
+    if name == "controller-killed":
+        found.append(_within(f"{name}: answers", 5.0, [one.control_s or 0.0 for one in measured]))
+    return found
+
+
+def _none(text: str, counts: Sequence[int]) -> Goal:
+    return Goal(text, f"{sum(counts)} in {len(counts)} runs", stats.all_zero(counts))
+
+
+def _within(text: str, limit_s: float, values: Sequence[float]) -> Goal:
+    value = stats.estimate(values)
+    return Goal(f"{text} within {limit_s:g} s", f"{value} s", stats.at_most(value, limit_s))
+
+
+def fleet(
+    fault: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(FAULTS)}.")] = None,
+    nodes: Annotated[int, typer.Option(min=2, help="Nodes with engines.")] = 3,
+    cameras: Annotated[int, typer.Option(min=1, help="Cameras.")] = 12,
+    runs: Annotated[int, typer.Option(min=1, help="Runs, each with a new fleet; 9 or more for conclusions.")] = 9,
+    json: JsonOption = None,
+) -> None:
+    """Faults in a fleet on this machine, with Ray: time until cameras are live, silence, lost and stale results."""
+    if find_spec("ray") is None:
+        raise RunFailedError('a fleet needs Ray: pip install "partstream[fleet]"')
+    console, progress = consoles()
+    names = list(dict.fromkeys(fault or FAULTS))
+    if unknown := [name for name in names if name not in FAULTS]:
+        raise typer.BadParameter(f"no such fault: {unknown[0]}; there are {', '.join(FAULTS)}")
+    host = machine.describe()
+    file = json or RESULTS / f"fleet{f'-{names[0]}' if len(names) == 1 else ''}.json"
+    content: dict[str, Any] = {"nodes": nodes, "cameras": cameras, "faults": {}}
+    found: list[Goal] = []
+    for name in names:
+        measured: list[Figures] = []
+        failures: list[str] = []
+        for number in range(1, runs + 1):
+            try:
+                measured.append(asyncio.run(run(FAULTS[name], nodes, cameras)))
+                progress.print(f"{name}, run {number} of {runs}: {measured[-1]}", markup=False)
+            except RunFailedError as error:
+                failures.append(str(error))
+                progress.print(f"{name}, run {number} of {runs} failed: {error}", markup=False)
+            content["faults"][name] = {"runs": [asdict(one) for one in measured], "failures": failures}
+            write_json(file, with_header("fleet", host, content))
+        if measured:
+            found += goals(name, measured)
+    if not found:
+        raise RunFailedError("no run succeeded")
+    print_goals(found, console)
+    print_machine(host, console)
+    console.print(f"written to {file}")

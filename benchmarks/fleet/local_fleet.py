@@ -1,221 +1,181 @@
-"""A fleet on this machine with its cameras, and readers of its results, for one run of the benchmark."""
+"""A fleet on this machine: Ray with several nodes, one engine on each, and the controller on a head without engines."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
+import socket
+import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import ray
+import yaml
+from ray.cluster_utils import Cluster
 
-from benchmarks.cameras.camera_client import Cameras
-from benchmarks.cameras.clip import Recipe, prepared
-from benchmarks.fleet.cut import Cut
-from benchmarks.fleet.figures import Received, generations
-from benchmarks.fleet.nodes import Addresses, Node
-from benchmarks.fleet.ports import reserved_port
-from benchmarks.fleet.readers import FleetReader, WireReader
 from benchmarks.run_once import RunFailedError
+from fleet import controller_actor
+from fleet.controller_actor import HEAD
+from fleet.engine_actor import NAMESPACE
+from fleet.engines import PREFIX
 
-SIZE, FPS = (320, 180), 10
-INTERVAL_S = 1 / FPS
-CLIP = Recipe(*SIZE, fps=FPS, frames=100, bits_per_second=400_000)
-"""One keyframe a second."""
+FPS = 10.0
+EXPECTED_MPX = 0.6
+STARTS_WITHIN_S = 120.0
 POLL_S = 0.02
-LIMIT_S = 180.0
-TTL_S = 2.0
-STEADY_S = 3.0
-"""Time for which every camera has results before the fault."""
-AFTER_S = 3.0
-"""Time for which the fleet is watched after everything is as it should be again."""
+OBJECT_STORE_BYTES = 80 << 20
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+}
+"""As docs/fleet.md recommends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What every run has. `away_s`: for how long the GCS is away; `paused_s`: an engine, or its connection."""
-
-    nodes: int = 3
-    cameras: int = 12
-    source: str = "pattern"
-    runs: int = 9
-    away_s: float = 120.0
-    paused_s: float = 6.0
-
-
-@contextmanager
-def sources(kind: str, count: int) -> Iterator[dict[str, str]]:
-    """Give the addresses of `count` cameras, which send within the block. Raises `CameraServerError`."""
-    names = [f"c{number:02}" for number in range(count)]
-    if kind == "pattern":
-        width, height = SIZE
-        yield dict.fromkeys(names, f"pattern:{width}x{height}@{FPS}")
-        return
-    with Cameras(prepared(CLIP), count) as cameras:
-        yield dict(zip(names, cameras.urls, strict=True))
-
-
+@dataclass(slots=True)
 class LocalFleet:
-    """Nodes `n1`, the head, `n2` and so on, the last of which is `late` if one is to join, and a spare head."""
+    """A fleet that runs. `status` and `ask` use the controller's HTTP API."""
 
-    def __init__(self, folder: Path, plan: Plan, urls: Mapping[str, str], fence: str = "soft") -> None:
-        self.plan = plan
-        self.addresses = Addresses()
-        mpx = SIZE[0] * SIZE[1] * FPS / 1e6
-        self.cameras = [{"id": name, "source": url, "expected_mpx": mpx} for name, url in urls.items()]
-        self.names = list(urls)
-        further: dict[str, Any] = {"placement": {"fence": fence, "ttl_s": TTL_S}}
-        self.head = Node("n1", folder / "n1", self.addresses, further=further)
-        through = reserved_port()
-        self.link = Cut(through, self.addresses.coordinator)
-        """The way from the second node to the coordinator."""
-        state = self.head.state
-        self.nodes = [self.head]
-        for number in range(2, plan.nodes + 1):
-            name, way = f"n{number}", through if number == 2 else None
-            self.nodes.append(Node(name, folder / name, self.addresses, token=state, through=way, further=further))
-        self.spare = Node(
-            "spare",
-            folder / "spare",
-            self.addresses,
-            token=state,
-            is_head=True,
-            cameras=self.cameras,
-            further=further,
-        )
-        """A node that can take the place of the head, with the same configuration file as an operator has it."""
-        everywhere = [*self.nodes, self.spare]
-        self.wire = WireReader([f"tcp://127.0.0.1:{node.results}" for node in everywhere])
-        self.reader = FleetReader(f"127.0.0.1:{self.addresses.directory}")
+    cluster: Cluster
+    nodes: dict[str, Any]
+    """Ray's nodes with engines, by the name that engines report."""
+    http: str
+    directory: str
+    """HOST:PORT."""
+    session: aiohttp.ClientSession
 
-    @property
-    def everywhere(self) -> list[Node]:
-        """All nodes, also those that were not started."""
-        return [*self.nodes, self.spare]
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the JSON of an answer; None without one. Raises `aiohttp.ClientError`."""
+        async with self.session.request(method, f"{self.http}/api/v1/{path}", json=body) as answer:
+            text = await answer.text()
+            answer.raise_for_status()
+            return json.loads(text) if text else None
 
-    async def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Return the coordinator's answer; None if it gives none within a second, or refuses."""
-        url = f"{self.head.url}/api/v1/{path}"
-        try:
-            timeout = aiohttp.ClientTimeout(total=1.0)
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as client,
-                client.request(method, url, json=body) as answer,
-            ):
-                if answer.status >= 400:
-                    return None
-                return {} if answer.status == 204 else await answer.json()
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            return None
+    async def status(self) -> dict[str, Any]:
+        """Return the fleet's status; empty if the controller does not answer."""
+        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            return await self.ask("GET", "status")
+        return {}
 
-    async def change(self, method: str, path: str, body: object = None) -> None:
-        """Ask for a change until it is done."""
+    async def cameras(self) -> dict[str, dict[str, Any]]:
+        """Return the cameras by id; empty if the controller does not answer."""
+        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            return {camera["id"]: camera for camera in (await self.ask("GET", "cameras"))["cameras"]}
+        return {}
 
-        async def done() -> bool:
-            return await self.ask(method, path, body) is not None
-
-        await self.until(done, f"{method} {path}")
-
-    async def leased(self, nodes: Collection[Node]) -> bool:
-        """Whether the coordinator answers, and the engines of these nodes hold their leases."""
-        engines = ((await self.ask("GET", "status")) or {"engines": []})["engines"]
-        held = {one["engine"] for one in engines if one["state"] in ("leased", "draining")}
-        return {node.name for node in nodes} <= held
-
-    async def places(self) -> dict[str, str]:
-        """Return the engine of each camera that is live."""
-        cameras = ((await self.ask("GET", "cameras")) or {"cameras": []})["cameras"]
-        return {
-            one["id"]: one["place"]["engine"]
-            for one in cameras
-            if one["status"]["state"] == "live" and one["place"]["state"] == "placed"
-        }
+    async def until(self, what: str, true: Callable[[], Any], within_s: float = STARTS_WITHIN_S) -> None:
+        """Wait until `await true()` is. Raises `RunFailedError` that names `what`."""
+        deadline = time.monotonic() + within_s
+        while not await true():
+            if time.monotonic() >= deadline:
+                raise RunFailedError(f"not within {within_s:.0f} s: {what}; status: {await self.status()}")
+            await asyncio.sleep(POLL_S)
 
     async def live(self) -> bool:
-        """Whether every camera is live and placed."""
-        return len(await self.places()) == len(self.names)
+        """Return whether every camera is live where it is."""
+        cameras = (await self.cameras()).values()
+        return bool(cameras) and all(
+            one["status"]["state"] == "live" and not one["place"]["previous"] for one in cameras
+        )
 
-    def generations(self) -> Mapping[str, int]:
-        """Return the highest generation of each camera on the wire."""
-        return generations(self.wire.rows)
+    async def has_engines(self) -> bool:
+        """Return whether every node has an engine."""
+        engines = (await self.status()).get("engines", ())
+        return sum(engine["state"] == "running" for engine in engines) >= len(self.nodes)
 
-    async def moved(self, cameras: Collection[str], before: Mapping[str, int]) -> None:
-        """Wait until these cameras have results with higher generations."""
+    async def endpoints(self) -> list[str]:
+        """Return where each engine publishes."""
+        return [engine["endpoint"] for engine in (await self.status())["engines"] if engine["endpoint"]]
 
-        def all_higher() -> bool:
-            now = self.generations()
-            return all(now[camera] > before[camera] for camera in cameras)
+    async def pid(self, engine: str) -> int:
+        """Return the process of an engine."""
+        actor: Any = ray.get_actor(PREFIX + engine, NAMESPACE)
+        return (await actor.describe.remote())["pid"]
 
-        await self.until(all_higher, "results of the new placements")
+    def signal_node(self, node: str, number: signal.Signals) -> None:
+        """Send a signal to all processes of a node: its raylet, agents and workers."""
+        for infos in self.nodes[node].all_processes.values():
+            for pid in [pid for info in infos for pid in _family(info.process.pid)]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
-    async def until(
-        self,
-        condition: Callable[[], bool] | Callable[[], Awaitable[bool]],
-        what: str,
-        within_s: float = LIMIT_S,
-        every_s: float = POLL_S,
-    ) -> float:
-        """Wait for a condition, and return the monotonic time. Raises `RunFailedError` after `within_s`."""
-        deadline = time.monotonic() + within_s
-        while True:
-            value = condition()
-            if value if isinstance(value, bool) else await value:
-                return time.monotonic()
-            if time.monotonic() > deadline:
-                raise RunFailedError(f"not within {within_s:g} s: {what}\n{self.logs()}")
-            await asyncio.sleep(every_s)
 
-    def received(self) -> Received:
-        """Return what the readers have received so far. Raises `RunFailedError` if our subscriber has failed."""
-        if self.reader.error is not None:
-            raise RunFailedError(f"the subscriber failed: {self.reader.error!r}")
-        rows = list(self.wire.rows), list(self.reader.rows)
-        return Received(self.names, *rows, list(self.reader.moves), time.monotonic_ns())
-
-    def logs(self) -> str:
-        """Return the ends of all logs."""
-        return "\n".join(node.logs() for node in self.everywhere)
-
-    async def start(self, nodes: Sequence[Node]) -> None:
-        """Start these nodes, then add the cameras, so that they are spread over all."""
-        await asyncio.gather(*(node.up() for node in nodes))
-        await self.until(lambda: self.leased(nodes), "engines with leases")
-        for camera in self.cameras:
-            settings = {name: value for name, value in camera.items() if name != "id"}
-            await self.change("PUT", f"cameras/{camera['id']}", settings)
-        await self.until(self.live, "all cameras live")
-        await self.steady(STEADY_S)
-
-    async def steady(self, seconds: float) -> None:
-        """Wait until our subscriber has handed out results of every camera for `seconds`."""
-        first = time.monotonic_ns()
-
-        def all_read() -> bool:
-            return len({row.camera for row in list(self.reader.rows) if row.at_ns > first}) == len(self.names)
-
-        await self.until(all_read, "results of all cameras")
-        await asyncio.sleep(seconds)
-
-    async def stop(self) -> None:
-        """Stop all nodes, in order if they can, and what is left of them."""
-        await asyncio.gather(*(node.down() for node in self.everywhere), return_exceptions=True)
-        for node in self.everywhere:
-            node.kill()
+def _family(pid: int) -> list[int]:
+    """Return a process and all that it has begun."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [one for child in task.read_text().split() for one in _family(int(child))]
+    return found
 
 
 @asynccontextmanager
 async def local_fleet(
-    folder: Path, plan: Plan, urls: Mapping[str, str], *, fence: str = "soft", late: bool = False
+    nodes: int, cameras: Mapping[str, str], settings: Mapping[str, Any] | None = None
 ) -> AsyncGenerator[LocalFleet]:
-    """Run a fleet within the block, with readers. `late`: the last node is not started."""
-    fleet = LocalFleet(folder, plan, urls, fence)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(fleet.wire)
-        stack.enter_context(fleet.reader)
-        await stack.enter_async_context(fleet.link)
-        stack.push_async_callback(fleet.stop)
-        await fleet.start(fleet.nodes[:-1] if late else fleet.nodes)
-        yield fleet
+    """Start Ray, the controller and an engine on each node, and wait until all cameras are live.
+
+    `cameras`: sources by id. `settings`: of `fleet.yaml`.
+    """
+    os.environ.update(ENVIRONMENT)
+    with tempfile.TemporaryDirectory(prefix="fleet") as folder:
+        cluster = Cluster(
+            initialize_head=True,
+            head_node_args={"num_cpus": 0, "resources": {HEAD: 1}, "object_store_memory": OBJECT_STORE_BYTES},
+        )
+        try:
+            made = [
+                cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE_BYTES, node_name=f"node-{number}")
+                for number in range(1, nodes + 1)
+            ]
+            ray.init(address=cluster.address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
+            config = Path(folder, "fleet.yaml")
+            config.write_text(yaml.safe_dump(_settings(nodes, folder) | dict(settings or {})))  # noqa: ASYNC240
+            actor = controller_actor.make(config, HEAD)
+            addresses = await controller_actor.started(actor)
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+                names = {f"node-{number}": node for number, node in enumerate(made, 1)}
+                directory = addresses["directory"].removeprefix("tcp://")
+                fleet = LocalFleet(cluster, names, addresses["http"], directory, session)
+                await fleet.until("an engine on each node", fleet.has_engines)
+                for name, source in cameras.items():  # one after the other, so that every engine gets some
+                    await fleet.ask("PUT", f"cameras/{name}", {"source": source, "expected_mpx": EXPECTED_MPX})
+                await fleet.until("all cameras live", fleet.live)
+                yield fleet
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
+
+
+def _settings(nodes: int, folder: str) -> dict[str, Any]:
+    http, directory, replay = _free_ports(3)  # a controller that is started again has the same ones
+    controller = {
+        "directory": f"tcp://127.0.0.1:{directory}",
+        "replay": f"tcp://127.0.0.1:{replay}",
+        "http": {"bind": f"127.0.0.1:{http}", "requests_per_second": 1000},
+        "store": f"{folder}/fleet.db",
+    }
+    return {
+        "controller": controller,
+        "engines": {"least": nodes, "most": nodes + 2, "reserve": 0},
+        "engine": {"model": {"profile": "free"}},
+        "cameras": [],
+    }
+
+
+def _free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    try:
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

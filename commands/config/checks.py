@@ -200,8 +200,7 @@ def _rules(file: Path, profile: str) -> Iterator[str]:
 
 
 def _packages(settings: Config) -> Iterator[str]:
-    """Check what tracing needs, and the keys of an engine of a fleet."""
-    from stream.messaging.curve.keys import KeyFileError, client_keys
+    """Check what tracing needs."""
     from telemetry.tracing import span_export
 
     if settings.tracing.sample_ratio > 0:
@@ -209,8 +208,3 @@ def _packages(settings: Config) -> Iterator[str]:
             span_export.check_installed()
         except span_export.TracingUnavailableError as error:
             yield f"tracing.sample_ratio: {error}"
-    if settings.fleet is not None:
-        try:
-            client_keys(settings.fleet.server_key, settings.fleet.key_file)
-        except KeyFileError as error:
-            yield f"fleet.server_key, fleet.key_file: {error}"

@@ -96,22 +96,25 @@ def unless_in_use(address: str) -> str:
     return address
 
 
-def http_server(config: HttpConfig) -> HttpServer:
-    """Return a server with these settings, on another port if its own is in use. Raises `ConfigError`."""
-    bind = unless_in_use(config.bind) if config.bind is not None else None
-    return HttpServer(
-        config.model_copy(update={"bind": bind}),
+async def serve(config: HttpConfig) -> None:
+    """Start an HTTP server for a moment, on another port if its own is in use. Raises `ConfigError`."""
+    if config.bind is None:
+        return
+    server = HttpServer(
+        config.model_copy(update={"bind": unless_in_use(config.bind)}),
         metrics=lambda accept: (b"", ""),
         ready=lambda: (True, []),
         alive=lambda: (True, []),
         pages=(),
     )
+    await server.start()
+    await server.stop()
 
 
 async def _publish(config: Config) -> None:
     """Start an engine's publisher for a moment, with its keys. Raises `ConfigError`."""
     settings = config.publish
-    addresses = {name: _address(getattr(settings, name)) for name in ("endpoint", "replay")}
+    addresses = {name: instead_of(getattr(settings, name)) for name in ("endpoint", "replay")}
     publisher = Publisher(settings.model_copy(update=addresses), secrets.token_hex(16), Observer())
     await publisher.start()
     await publisher.stop()
@@ -119,12 +122,9 @@ async def _publish(config: Config) -> None:
 
 async def _http(config: Config) -> None:
     """Start an engine's HTTP server for a moment. Raises `ConfigError`."""
-    if config.http.bind is not None:
-        server = http_server(config.http)
-        await server.start()
-        await server.stop()
+    await serve(config.http)
 
 
-def _address(endpoint: str) -> str:
-    """Return an address to bind instead: an engine that runs has that of a file, which would be taken from it."""
+def instead_of(endpoint: str) -> str:
+    """Return a ZeroMQ address to bind instead: an engine that runs has that of a file, which would be taken from it."""
     return unless_in_use(endpoint) if endpoint.startswith("tcp:") else "tcp://127.0.0.1:0"

@@ -21,7 +21,7 @@ async def silence(endpoint: str) -> str:
     answers = await _first_byte(endpoint.replace(FLEET, "tcp://"))
     if endpoint.startswith(FLEET) and answers in (None, _GREETING):
         if answers is None:
-            seen = f"Nothing answers at {endpoint} yet. Is the fleet's coordinator running, with its directory there?"
+            seen = f"Nothing answers at {endpoint} yet. Is the fleet's controller running, with its directory there?"
         else:
             seen = f"A ZeroMQ socket answers at {endpoint}, but no camera of a fleet was heard of."
         return f"{seen} A directory with CURVE keys needs --server-key and --key-file. Still waiting …"

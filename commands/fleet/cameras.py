@@ -12,16 +12,16 @@ from commands.application import Application, lines
 from commands.configuration import parse_source
 from commands.console.amounts import reduced_words
 from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, plain_console, print_error, printable
-from commands.fleet.asking import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
+from commands.fleet.client import DEFAULT_URL, JsonOption, TokenOption, UrlOption, ask
 from commands.fleet.control import failure_text
 
 if TYPE_CHECKING:
-    from commands.fleet.client import CoordinatorClient
+    from commands.fleet.client import ControllerClient
 
 camera_app = Application(help="Add, remove and list the cameras of a fleet.", no_args_is_help=True)
 SOURCES_HELP = (
     "rtsp://…, rtsps://…, whip or pattern:. A file, /dev/video0 and whep+https://… need "
-    "coordinator.http.camera_schemes, or have to be written into the fleet's configuration."
+    "controller.http.camera_schemes, or have to be written into the fleet's configuration."
 )
 IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Cameras.")]
 
@@ -59,8 +59,9 @@ def list_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_jso
 @camera_app.command("add", epilog=lines("`partstream fleet camera add door=rtsp://… yard=rtsp://…`"))
 def add_command(
     sources: Annotated[list[str], typer.Argument(metavar="ID=SOURCE", help=SOURCES_HELP)],
-    pin: Annotated[str | None, typer.Option(metavar="NAME", help="The only node or engine that can read them.")] = None,
-    exclusive: Annotated[bool, typer.Option("--exclusive", help="Their sources take one connection only.")] = False,
+    pin: Annotated[
+        str | None, typer.Option(metavar="TAG", help="A resource or label of the Ray node that alone can read them.")
+    ] = None,
     max_fps: Annotated[
         float | None,
         typer.Option(metavar="N", help="Analyse at most N frames a second of each.", show_default="no limit"),
@@ -70,20 +71,16 @@ def add_command(
 ) -> None:
     """Add cameras, or replace the settings of existing ones.
 
-    Warns if nothing of the name in `--pin` is there.
-
     Other settings: `PUT /api/v1/cameras/ID` (docs/control-api.md).
     """
-    own: dict[str, Any] = {"pin": pin, "exclusive": exclusive, "max_fps": max_fps}
-    settings = {name: value for name, value in own.items() if value not in (None, False)}
+    own: dict[str, Any] = {"pin": pin, "max_fps": max_fps}
+    settings = {name: value for name, value in own.items() if value is not None}
     cameras = {name: {"source": source} | settings for name, source in map(_parsed, sources)}
 
-    async def add(client: CoordinatorClient) -> None:
+    async def add(client: ControllerClient) -> None:
         for name, camera in cameras.items():
             new, _ = await client.put("cameras", name, body=camera)
             plain_console.print(f"{name} is {'added' if new else 'changed'}", markup=False)
-        if pin is not None and not _is_there(pin, await client.get("status")):
-            print_error(f"nothing of the name {pin} is there: until it is, no engine has {', '.join(cameras)}")
 
     ask(url, token, add)
 
@@ -91,14 +88,14 @@ def add_command(
 @camera_app.command("remove")
 def remove_command(cameras: IdsArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
     """Remove cameras. The exit code is 1 if there is no camera of one of the ids; the others are removed."""
-    from commands.fleet.client import CoordinatorError
+    from commands.fleet.client import ControllerError
 
-    async def remove(client: CoordinatorClient) -> list[str]:
+    async def remove(client: ControllerClient) -> list[str]:
         missing: list[str] = []
         for name in cameras:
             try:
                 await client.ask("DELETE", "cameras", name, query={"must_exist": "true"})
-            except CoordinatorError as error:
+            except ControllerError as error:
                 if error.kind != "no-such-camera":
                     raise
                 missing.append(name)
@@ -109,12 +106,6 @@ def remove_command(cameras: IdsArgument, url: UrlOption = DEFAULT_URL, token: To
 
     if ask(url, token, remove):
         raise typer.Exit(EXIT_FAILED)
-
-
-def _is_there(name: str, status: dict[str, Any]) -> bool:
-    """Return whether an engine or a node has this name, or the engines have not been heard yet."""
-    engines = [one for one in status["engines"] if one["state"] != "lost"] + status["starting"] + status["ended"]
-    return not status["ready"] or any(name in (one["engine"], one["node"]) for one in engines)
 
 
 def _parsed(text: str) -> tuple[str, str]:

@@ -1,54 +1,67 @@
-"""`partstream fleet check`: what would keep a fleet's coordinator, or its engines on a node, from starting."""
+"""`partstream fleet check`: what would keep a fleet's controller, or its engines on this machine, from starting."""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 from commands.config import checks
-from commands.config.this_machine import no_files_in
-from commands.fleet import check_coordinator
-from fleet.cluster import token_file
-from fleet.settings import FleetConfig
-from stream.config import Config
-from stream.messaging.curve.keys import KeyFileError, client_keys
+from commands.config.this_machine import instead_of, no_files_in, serve
+from fleet import store
+from fleet.directory import Directory
+from fleet.settings import ControllerConfig, FleetCamera, FleetConfig, naming_settings
 from stream.settings.config_error import ConfigError
 
 
-def problems(config: FleetConfig, node: str, *, is_head: bool) -> Iterator[str]:
-    """Yield what is wrong on this machine, the node `node`, each with its setting. Paths are meant from here.
-
-    Of engines of other nodes, and of cameras that are pinned elsewhere, only what is wrong on every machine.
-    """
-    if is_head:
-        yield from asyncio.run(check_coordinator.problems(config.coordinator))
-    yield from _cluster(config, is_head=is_head)
+def problems(config: FleetConfig) -> Iterator[str]:
+    """Yield what is wrong on this machine, each with its setting. Paths are meant from here."""
+    if not config.model_fields_set:
+        yield "the file is empty: list `cameras`, or write `cameras: []` if `fleet camera add` is to add all of them"
+    yield from _controller(config.controller)
     yield from checks.addresses(config.cameras)
-    engines = config.engines_of(node)
-    yield from checks.backgrounds(camera for camera in config.cameras if camera.pin in (None, node, *engines))
-    for engine, settings in engines.items():
-        for problem in checks.problems(Config.model_validate(settings)):
-            yield f"engine {engine}: {problem}"
-    for other in sorted(config.nodes.keys() - {node}):
-        for engine, settings in config.engines_of(other).items():
-            for problem in checks.anywhere(Config.model_validate(settings)):
-                yield f"engine {engine}: {problem}"
-    try:
-        membership = config.membership_of(node)
-        client_keys(membership.get("server_key"), membership.get("key_file"))
-    except KeyFileError as error:
-        yield f"membership.server_key, membership.key_file: {error}"
+    yield from checks.backgrounds(camera for camera in config.cameras if camera.pin is None)
+    for camera in config.cameras:
+        if camera.enabled and camera.pin is None and (path := _path(camera)) is not None and not path.exists():
+            yield (
+                f"camera {camera.id}: source: there is no file {path} on this machine: correct the path, or set `pin` "
+                "to a resource of the node that has it"
+            )
+    for problem in checks.problems(config.of_engine("engine-1")):
+        yield f"engine: {problem}"
 
 
-def _cluster(config: FleetConfig, *, is_head: bool) -> Iterator[str]:
-    folder, token = config.cluster.state_directory, config.cluster.token_file
-    if (problem := no_files_in(folder)) is not None:
-        yield f"cluster.state_directory: {problem}"
-    if is_head and not token.exists():  # `up` creates it
-        if (problem := no_files_in(token.parent)) is not None:
-            yield f"cluster.token_file: {problem}"
-        return
+def _controller(config: ControllerConfig) -> Iterator[str]:
     try:
-        token_file.check(token)
+        store.check(config.store)
     except ConfigError as error:
-        yield f"cluster.token_file: {error}"
+        yield str(error)
+    if not config.store.exists() and (problem := no_files_in(config.store.parent)) is not None:
+        yield f"controller.store: {problem}"
+    for check_part in (_directory, _http):
+        try:
+            asyncio.run(check_part(config))
+        except ConfigError as error:
+            yield str(error)
+
+
+async def _directory(config: ControllerConfig) -> None:
+    """Start the directory for a moment. Raises `ConfigError`."""
+    addresses = {name: instead_of(getattr(config, name)) for name in ("directory", "replay")}
+    directory = Directory(config.model_copy(update=addresses), secrets.token_hex(16))
+    await directory.start()
+    await directory.publisher.stop()
+
+
+async def _http(config: ControllerConfig) -> None:
+    """Start the HTTP server for a moment. Raises `ConfigError`."""
+    with naming_settings():
+        await serve(config.http)
+
+
+def _path(camera: FleetCamera) -> Path | None:
+    """Return the path of a camera that reads a file; None for others, also for what FFmpeg fetches."""
+    address = camera.source.reveal()
+    is_path = camera.source.kind == "file" and camera.source.scheme == "file" and not address.startswith("file:")
+    return Path(address) if is_path else None

@@ -1,4 +1,4 @@
-"""The cameras of an engine of a fleet, as the coordinator assigns them.
+"""The cameras of an engine of a fleet, as its controller assigns them.
 
 Changes of different cameras are made side by side, because a camera can take long to stop. Those of one camera are made
 one at a time, and each finds what is wanted by then: an assignment need not wait for the one before it.
@@ -16,8 +16,8 @@ from stream.cameras.changes import SettingsError, checked_settings
 from stream.cameras.registry import CameraRegistry, differences
 from stream.config import Config
 from stream.inference import memory_budget
-from stream.membership.lease import Leases
-from stream.membership.protocol import Assigned
+from stream.membership.generations import Generations
+from stream.membership.messages import Assigned
 from stream.settings.engine import CameraConfig
 
 logger = logging.getLogger(__name__)
@@ -38,12 +38,12 @@ class AssignedCameras:
     again when its assignment changes.
     """
 
-    def __init__(self, cameras: CameraRegistry, config: Config, leases: Leases) -> None:
+    def __init__(self, cameras: CameraRegistry, config: Config, generations: Generations) -> None:
         self.refused: dict[str, str] = {}
         """Why each refused camera could not be taken."""
         self._cameras = cameras
         self._config = config
-        self._leases = leases
+        self._generations = generations
         self._wanted: dict[str, Assigned] = {}
         self._settled: dict[str, Assigned] = {}
         """What the cameras were last changed to, refused ones included."""
@@ -65,7 +65,7 @@ class AssignedCameras:
     def generation(self, camera: str) -> int:
         """Return the generation under which a camera runs or, if it was refused, was assigned."""
         refused = self._settled.get(camera) if camera in self.refused else None
-        return (self._leases.generation(camera) or 0) if refused is None else refused.generation
+        return (self._generations.of(camera) or 0) if refused is None else refused.generation
 
     async def _settle(self, camera: str) -> None:
         async with self._turns[camera]:
@@ -95,11 +95,11 @@ class AssignedCameras:
         config = self._checked(camera, wanted)
         await self._check_room(config, before)
         if before is None:
-            self._leases.begin(camera, wanted.generation)
+            self._generations.begin(camera, wanted.generation)
             try:
                 self._cameras.add(config)
             except RuntimeError as error:
-                self._leases.end(camera)
+                self._generations.end(camera)
                 if not self._cameras.accepting:
                     raise
                 raise RefusedError(f"camera {camera}: no thread could be started") from error
@@ -108,10 +108,10 @@ class AssignedCameras:
         restarted = bool(differences(before, config))
         if restarted:
             await self._cameras.change(config)
-        if self._leases.generation(camera) != wanted.generation:
+        if self._generations.of(camera) != wanted.generation:
             if not restarted:
                 await self._new_epoch(camera)
-            self._leases.begin(camera, wanted.generation)
+            self._generations.begin(camera, wanted.generation)
         logger.info("camera %s: changed, generation %d", camera, wanted.generation)
 
     async def _new_epoch(self, camera: str) -> None:
@@ -131,7 +131,7 @@ class AssignedCameras:
         if camera in self._cameras.configs:
             await self._cameras.remove(camera, moved=True)
             logger.info("camera %s: given up", camera)
-        self._leases.end(camera)
+        self._generations.end(camera)
 
     async def _refuse(self, camera: str, reason: str) -> None:
         """Do without a camera, also if it ran until now: another engine may be able to take it as it is wanted."""

@@ -1,6 +1,6 @@
 """Changes of cameras' settings, as they arrive over HTTP: checks, and the errors of changes that are refused.
 
-Independent of an engine, so that a fleet's coordinator checks in the same way without loading one.
+Independent of an engine, so that a fleet's controller checks in the same way without loading one.
 """
 
 from __future__ import annotations

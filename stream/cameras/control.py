@@ -46,8 +46,8 @@ class Control:
     """
 
     def __init__(self, cameras: CameraRegistry, config: Config, state: CameraStateFile | None) -> None:
-        self.fleet: Callable[[], str] | None = None
-        """Returns where the cameras are changed instead, as the end of a sentence; None: here."""
+        self.elsewhere: Callable[[], str] | None = None
+        """Returns where a fleet's cameras are changed instead, as the end of a sentence; None: here."""
         self._cameras = cameras
         self._config = config
         self._state = state
@@ -162,8 +162,8 @@ class Control:
 
     @asynccontextmanager
     async def _my_turn(self) -> AsyncGenerator[None]:
-        if self.fleet is not None:
-            raise InFleetError(f"this engine belongs to a fleet: change cameras at {self.fleet()}")
+        if self.elsewhere is not None:
+            raise InFleetError(f"this engine belongs to a fleet: change cameras at {self.elsewhere()}")
         if not self._cameras.accepting:
             raise NotNowError("the engine is starting or stopping: try again when /readyz answers 200")
         if self._waiting >= MAX_WAITING:

@@ -167,13 +167,6 @@ class IncidentStore(StoredIncidents):
             self._queue(Change(kind, statements))
         self.began[kind] += begins
 
-    def withheld(self, message: Message) -> None:
-        """Take a message that the engine's fleet did not permit: what it ends has ended. Never blocks."""
-        if isinstance(message, (Alert, Event)):
-            statements = list(database.statements(message, False, None))
-            if statements:
-                self._queue(Change("alert" if isinstance(message, Alert) else "event", statements))
-
     def _queue(self, change: Change) -> bool:
         """Queue a change. Return false if it is lost."""
         most = MOST_WAITING if change.kind == "alert" else MOST_WAITING // 2

@@ -1,1 +1,1 @@
-"""An engine as a member of a fleet: it renews its lease with the coordinator and takes its cameras from it."""
+"""What an engine of a fleet has to know: messages of the controller, generations of cameras, and passes of viewers."""

@@ -1,8 +1,8 @@
 """Passes: with one, a viewer of the fleet's live page may look at some cameras of one engine for a short time.
 
-The coordinator signs a pass with a key that it makes for each run of an engine and gives it in its grants. The engine
-verifies passes without asking anyone. Times are the coordinator's CLOCK_BOOTTIME, which its grants tell, so that the
-clocks of the machines need not agree.
+The controller signs a pass with a key that it makes for each run of an engine and tells with its assignment. The engine
+verifies passes without asking anyone. Times are the controller's monotonic clock, which it tells once a second, so that
+the clocks of the machines need not agree.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-
-from stream.membership.lease import boottime_ns
-from stream.membership.protocol import Natural, Viewing
 
 PREFIX = "partstream-pass-1."
 MOST_BYTES = 24 << 10
@@ -30,11 +28,11 @@ class Pass(msgspec.Struct, frozen=True):
     """What a pass says."""
 
     name: str
-    """Of the token with which the viewer signed in at the coordinator."""
+    """Of the token with which the viewer signed in at the controller."""
     page: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
     """A number that the page in the browser has chosen."""
-    until_ms: Natural
-    """When it ends: the coordinator's CLOCK_BOOTTIME."""
+    until_ms: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    """When it ends, by the controller's clock."""
     cameras: list[str]
     """In alphabetical order."""
 
@@ -51,40 +49,36 @@ def signed(one: Pass, key: bytes) -> str:
 
 
 class Passes:
-    """Verifies passes for one run of an engine, which accepts none before a grant has told it its key.
+    """Verifies passes for one run of an engine, which accepts none before it knows its key and the controller's time.
 
-    Used in the event loop. `now_ns`: CLOCK_BOOTTIME.
+    Used in the event loop. `now_ms`: the engine's clock, milliseconds.
     """
 
-    def __init__(self, now_ns: Callable[[], int] = boottime_ns) -> None:
+    def __init__(self, now_ms: Callable[[], float] = lambda: time.monotonic_ns() / 1e6) -> None:
         self.origins: frozenset[str] = frozenset()
         """Where browsers have the fleet's live page from."""
-        self._now_ns = now_ns
+        self._now_ms = now_ms
         self._key = b""
-        self._ahead_ms = 0.0
-        """How far the coordinator's clock is ahead of this machine's, at most."""
+        self._ahead_ms: float | None = None
+        """How far the controller's clock is ahead of this one, or less by the time that a message takes."""
         self._shown: dict[bytes, int] = {}
         """Until when each view has been prolonged."""
 
-    def learn(self, viewing: Viewing, asked_ns: int) -> None:
-        """Take over what a grant says, which answers a renewal of `asked_ns`.
+    def learn(self, key: str, origins: Iterable[str]) -> None:
+        """Take over a key, 32 bytes as hexadecimal digits. Another one, of another controller, ends all passes."""
+        if (new := bytes.fromhex(key)) != self._key:
+            self._key, self._ahead_ms = new, None
+            self._shown.clear()
+        self.origins = frozenset(origins)
 
-        The coordinator's time is later than this renewal. A delayed grant therefore ends passes early, never late.
-        """
-        self.origins = frozenset(viewing.origins)
-        self._key = bytes.fromhex(viewing.key)
-        self._ahead_ms = viewing.now_ms - asked_ns / 1e6
-
-    def forget(self) -> None:
-        """Accept no pass any more, because the coordinator is another one."""
-        self.origins = frozenset()
-        self._key = b""
-        self._shown.clear()
+    def told_time(self, controller_ms: float) -> None:
+        """Take over the controller's time, which it told a moment ago."""
+        self._ahead_ms = controller_ms - self._now_ms()
 
     def accepted(self, text: str) -> Pass | None:
         """Return the pass if it is valid now, and let it prolong what earlier passes of its view began."""
         one = self._verified(text)
-        if one is None or one.until_ms <= self._coordinator_ms():
+        if one is None or one.until_ms <= self._controller_ms():
             return None
         until_ms = max(one.until_ms, self._shown.pop(one.view, 0))
         self._shown[one.view] = until_ms
@@ -95,23 +89,23 @@ class Passes:
     def prolonged(self, text: str) -> Pass | None:
         """Return the pass of something that was begun with it, if it is valid or a later one of its view is."""
         one = self._verified(text)
-        if one is None or max(one.until_ms, self._shown.get(one.view, 0)) <= self._coordinator_ms():
+        if one is None or max(one.until_ms, self._shown.get(one.view, 0)) <= self._controller_ms():
             return None
         return one
 
-    def _coordinator_ms(self) -> float:
-        """Return the coordinator's time, or a little later."""
-        return self._now_ns() / 1e6 + self._ahead_ms
+    def _controller_ms(self) -> float:
+        assert self._ahead_ms is not None
+        return self._now_ms() + self._ahead_ms
 
     def _verified(self, text: str) -> Pass | None:
-        if not self._key or not text.startswith(PREFIX) or not text.isascii() or len(text) > MOST_BYTES:
+        if self._ahead_ms is None or not text.startswith(PREFIX) or not text.isascii() or len(text) > MOST_BYTES:
             return None
         body, _, signature = text.rpartition(".")
         if not hmac.compare_digest(signature, _signature(body, self._key)):
             return None
         try:
             return msgspec.json.decode(base64.urlsafe_b64decode(body.removeprefix(PREFIX)), type=Pass)
-        except ValueError:  # of another version of the coordinator
+        except ValueError:  # of another version of the controller
             return None
 
 

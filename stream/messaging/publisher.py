@@ -25,7 +25,6 @@ from stream.messaging.history import History
 from stream.messaging.replay import EarlierMessages, ReplayServer, open_router
 from stream.messaging.topic_socket import TopicSocket, open_xpub
 from stream.results import (
-    STATS_TOPIC,
     Alert,
     ClipReady,
     Event,
@@ -55,21 +54,6 @@ LINGER_MS = 400
 """Time for the sockets to deliver queued messages in `stop()`; a hanging subscriber cannot delay it further."""
 
 
-class Membership(Protocol):
-    """What a fleet permits its engine to publish (`stream.membership.lease`). Any thread may call its methods."""
-
-    strict: bool = True
-    """Whether `permits` has to be asked for each message; if not, every message is permitted."""
-
-    def generation(self, camera: str, /) -> int | None:
-        """Return the generation under which the camera's messages are published; None if it is not known."""
-        ...
-
-    def permits(self, camera: str) -> bool:
-        """Return whether a message of this camera may be published now."""
-        ...
-
-
 class MessageStore(Protocol):
     """Keeps messages for the next run of the engine."""
 
@@ -80,10 +64,6 @@ class MessageStore(Protocol):
 
     def take(self, topic: str, message: Message) -> None:
         """Take a published message; never blocks."""
-        ...
-
-    def withheld(self, message: Message) -> None:
-        """Take a message that the fleet did not permit: it may end what a published one began. Never blocks."""
         ...
 
 
@@ -101,22 +81,25 @@ class Publisher:
     """Publishes messages of one engine run on XPUB, with last values for late joiners and replay for those with gaps.
 
     `run` identifies the engine's run in every message. After `start()`, `endpoint` and `replay_endpoint` are the bound
-    addresses, with real ports in place of a configured port 0. `membership`: of an engine of a fleet.
+    addresses, with real ports in place of a configured port 0. `generation`, of an engine of a fleet, returns the
+    generation under which a camera's messages are published.
     """
 
     def __init__(
-        self, config: PublishConfig, run: str, observer: Observer, membership: Membership | None = None
+        self,
+        config: PublishConfig,
+        run: str,
+        observer: Observer,
+        generation: Callable[[str], int | None] | None = None,
     ) -> None:
         self.run = run
-        self.withheld: dict[str, int] = {}
-        """Messages of each camera that the fleet did not permit."""
         self.endpoint = config.endpoint
         self.replay_endpoint = config.replay
         self._config = config
         self._observer = observer
-        self._membership = membership
+        self._generation = generation
         self._history = History(config.history_messages, config.history_bytes)
-        self._topics = TopicSocket(config.high_water_mark, None if membership is None else self._may_be_repeated)
+        self._topics = TopicSocket(config.high_water_mark)
         self._encode = (msgspec.json.Encoder() if config.encoding == "json" else msgspec.msgpack.Encoder()).encode
         self._routes: dict[tuple[type[Message], str], _Route] = {}
         self._listeners: list[MessageListener] = []
@@ -173,19 +156,15 @@ class Publisher:
     def publish(self, message: AnyMessage) -> AnyMessage:
         """Number, encode and send a message, and return it. The publisher takes it over.
 
-        `run`, `seq`, for frames `published_us` and, in a fleet, `generation` are overwritten. A message that the fleet
-        does not permit is counted, and only the store that keeps messages is told: it gets no number, and no listener
-        is called. Any thread may call this; it never blocks. Raises RuntimeError before `start()` and after `stop()`.
+        `run`, `seq`, for frames `published_us` and, in a fleet, `generation` are overwritten. Any thread may call this;
+        it never blocks. Raises RuntimeError before `start()` and after `stop()`.
         """
         with self._lock:
             if not self._topics.is_open:
                 raise RuntimeError("the publisher has not started, or has stopped")
             camera = "" if isinstance(message, Stats) else message.camera
-            if self._membership is not None and camera and not isinstance(message, Place):
-                if self._membership.strict and not self._membership.permits(camera):
-                    self._withhold(camera, message)
-                    return message
-                stamp(message, "generation", self._membership.generation(camera))
+            if self._generation is not None and camera and not isinstance(message, Place):
+                stamp(message, "generation", self._generation(camera))
             route = self._routes.get((type(message), camera)) or self._add_route(message, camera)
             stamp(message, "run", self.run)
             stamp(message, "seq", self._history.next_seq(route.topic, message.epoch))
@@ -286,12 +265,6 @@ class Publisher:
             for key in routes:
                 del self._routes[key]
             self._topics.forget({route.topic_bytes for route in routes.values()})
-            self.withheld.pop(camera, None)
-
-    def _withhold(self, camera: str, message: Message) -> None:
-        if self._store is not None:
-            self._store.withheld(message)
-        self.withheld[camera] = self.withheld.get(camera, 0) + 1
 
     def _call(self, listener: MessageListener, topic: str, sent: Message) -> None:
         try:
@@ -308,9 +281,3 @@ class Publisher:
         name = topic_of(message)
         route = self._routes[type(message), camera] = _Route(name, name.encode(), camera)
         return route
-
-    def _may_be_repeated(self, topic: bytes) -> bool:
-        """Return whether the last value of this topic may be sent again."""
-        if self._membership is None or topic.startswith(STATS_TOPIC.encode()):
-            return True
-        return self._membership.permits(topic.split(b"/")[2].decode())

@@ -11,7 +11,6 @@ import asyncio
 import threading
 import time
 from bisect import bisect_left, insort
-from collections.abc import Callable
 from itertools import islice
 from math import inf
 
@@ -118,13 +117,12 @@ class TopicSocket:
     subscriber is at least `high_water_mark` messages long, and longer with very many topics.
     """
 
-    def __init__(self, high_water_mark: int, may_be_repeated: Callable[[bytes], bool] | None = None) -> None:
+    def __init__(self, high_water_mark: int) -> None:
         self.lock = threading.RLock()
         """Held for one message or one chunk of subscriptions, never while waiting. Guards socket and last values."""
         self.subscriptions = 0
         """Subscriptions of all connected subscribers; one subscriber may have several."""
         self._configured_mark = self._high_water_mark = high_water_mark
-        self._may_be_repeated = may_be_repeated
         self._last = LastValues()
         self._socket: zmq.Socket[bytes] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -208,8 +206,7 @@ class TopicSocket:
             more = self._read_subscriptions(socket, now)
             due = self._last.take_due(now, CHUNK)
             for name, body in due:
-                if self._may_be_repeated is None or self._may_be_repeated(name):
-                    _send(socket, name, body)
+                _send(socket, name, body)
             more |= len(due) == CHUNK or _readable(socket)  # sending may have received further subscriptions
             next_due = self._last.next_due()
         if more:

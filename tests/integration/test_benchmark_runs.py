@@ -9,7 +9,6 @@ from benchmarks.cameras import barcode
 from benchmarks.cameras.camera_client import Cameras
 from benchmarks.cameras.clip import Clip, Recipe, prepared
 from benchmarks.engine.end_to_end_trial import EngineOptions, core_ids, place, run_trial
-from benchmarks.fleet import proxy_bench
 from benchmarks.run_once import REPOSITORY, Contender, RunFailedError, run_once
 
 SMALL = Recipe(width=320, height=180, frames=50, bits_per_second=300_000)
@@ -79,9 +78,3 @@ def test_a_contender_delivers_every_frame_of_two_small_cameras(clip: Clip, name:
 def test_a_failed_contender_reports_its_output(clip: Clip) -> None:
     with pytest.raises(RunFailedError, match="no_such_module"):
         run_once(Contender("broken", "no_such_module"), clip, cameras=1, seconds=1.0, warm_up_s=0.0)
-
-
-def test_every_result_of_an_engine_comes_through_the_measured_proxy() -> None:
-    figures = proxy_bench.run(rate=400.0, seconds=0.5)
-    assert figures.per_s > 0
-    assert figures.missing == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from commands.configuration import configuration
+from fleet import settings as fleet_settings
 from stages.packaged_checkpoints import PACKAGED, summary
 from support.repository import REPOSITORY
 
@@ -55,3 +56,12 @@ def test_the_configurations_shown_are_valid(page: str, tmp_path: Path) -> None:
         path = tmp_path / f"{number}.yaml"
         path.write_text(text.replace("5F:0C:…", ":".join(["5F"] * 32)))
         configuration(path, {}, [], None)
+
+
+def test_the_configurations_of_a_fleet_shown_are_valid(tmp_path: Path) -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", (REPOSITORY / "docs" / "fleet.md").read_text(), flags=re.DOTALL)
+    assert len(shown) == 2
+    for number, text in enumerate(shown):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        assert fleet_settings.load(path).cameras

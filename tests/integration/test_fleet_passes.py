@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from fleet.coordinator.live_page import pass_office
-from stream.membership.lease import boottime_ns
-from support.fleet.watched_fleet import CAMERAS, UNPLACED, WatchedFleet, watched_fleet
+from fleet import pass_office
+from stream.membership.passes import Passes
+from support.fleet.watched_fleet import CAMERAS, FIRST, SECOND, UNPLACED, WatchedFleet, watched_fleet
 from support.listed_tokens import bearer
 
 VIEWS = "/api/v1/fleet/views"
@@ -22,7 +23,7 @@ MANY_LINES = 100
 
 
 async def views(fleet: WatchedFleet, token: str, *cameras: str, **headers: str) -> tuple[int, Any]:
-    """Ask the coordinator for passes as the page does. Return the status and the body."""
+    """Ask the controller for passes as the page does. Return the status and the body."""
     body = {"page": PAGE, "cameras": cameras}
     status, answer, _ = await fleet.client.ask("POST", VIEWS, json=body, headers=bearer(token) | headers)
     return status, answer
@@ -41,7 +42,7 @@ async def test_a_pass_permits_to_watch_its_cameras_at_its_engine_and_nothing_els
         assert (status, found["life_s"]) == (200, pass_office.LIFE_S)
         assert [place["id"] for place in found["cameras"]] == ["hall"]
         (one,) = found["engines"]
-        here, there = sorted(fleet.engines, key=lambda name: "hall" not in fleet.of(name))
+        here, there = sorted((FIRST, SECOND), key=lambda name: "hall" not in fleet.of(name))
         assert (one["engine"], one["origin"], one["cameras"]) == (here, fleet.address(here), ["hall"])
         neighbour = (fleet.of(here) - {"hall"}).pop()
 
@@ -87,7 +88,7 @@ async def test_a_pass_permits_to_watch_its_cameras_at_its_engine_and_nothing_els
         fleet_token = bearer("guard")["Authorization"].removeprefix("Bearer ")
         assert await ask("GET", "/api/v1/cameras/hall", token=fleet_token) == 401, "engines do not know its token"
         async with fleet.client.session.get(fleet.page + "/api/v1/cameras", headers=bearer_of(text)) as answer:
-            assert answer.status == 401, "the coordinator accepts no pass"
+            assert answer.status == 401, "the controller accepts no pass"
 
 
 def bearer_of(token: str) -> dict[str, str]:
@@ -98,7 +99,7 @@ def bearer_of(token: str) -> dict[str, str]:
 async def test_engines_answer_browsers_from_the_fleets_page_only(tmp_path: Path) -> None:
     async with watched_fleet(tmp_path) as fleet:
         token = await pass_for(fleet, "wall", "hall")
-        here = next(name for name in fleet.engines if "hall" in fleet.of(name))
+        here = next(name for name in (FIRST, SECOND) if "hall" in fleet.of(name))
         asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
         for origin, status in ((fleet.page, 204), (EVIL, 401), ("null", 401), (fleet.page + "0", 401)):
             headers = {"Origin": origin, **asked}
@@ -118,12 +119,12 @@ async def test_engines_answer_browsers_from_the_fleets_page_only(tmp_path: Path)
             assert (await fleet.client.ask("POST", VIEWS, json=body, headers=bearer("wall")))[0] == 422
 
         worker = "/page/engine_worker.js"
-        for token_name, engine, status in (("wall", "a", 200), ("wall", "b", 200), ("guard", here, 200)):
+        for token_name, engine, status in (("wall", FIRST, 200), ("wall", SECOND, 200), ("guard", here, 200)):
             query = {"origin": fleet.address(engine)}
             got, _, headers = await fleet.client.ask("GET", worker, params=query, headers=bearer(token_name))
             assert got == status
             assert headers["Content-Security-Policy"] == f"default-src 'none'; connect-src {fleet.address(engine)}"
-        other = fleet.address(next(name for name in fleet.engines if name != here))
+        other = fleet.address(SECOND if here == FIRST else FIRST)
         for token_name, origin in (("wall", EVIL), ("wall", "*"), ("wall", ""), ("guard", other)):
             query = {"origin": origin}
             assert (await fleet.client.ask("GET", worker, params=query, headers=bearer(token_name)))[0] == 404
@@ -135,18 +136,21 @@ async def test_what_a_pass_began_ends_with_it_unless_it_is_renewed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with watched_fleet(tmp_path) as fleet:
-        here = next(name for name in fleet.engines if "hall" in fleet.of(name))
+        here = next(name for name in (FIRST, SECOND) if "hall" in fleet.of(name))
         address = fleet.address(here)
 
         async def refused(headers: dict[str, str]) -> bool:
             async with fleet.client.session.get(f"{address}/api/v1/session", headers=headers) as answer:
                 return answer.status == 401
 
+        member = fleet.engine(here).member
+        assert member is not None
+        told_time = member.passes.told_time
+
         def at(seconds: float) -> None:
             """Have so much time pass for the engine."""
-            assert fleet.engines[here].fleet is not None
-            now_ns = lambda: boottime_ns() + round(seconds * 1e9)  # noqa: E731
-            monkeypatch.setattr(fleet.engines[here].fleet.passes, "_now_ns", now_ns)
+            monkeypatch.setattr(Passes, "told_time", lambda passes, ms: told_time(ms + 1000 * seconds))
+            told_time(time.monotonic_ns() / 1e6 + 1000 * seconds)
 
         first = await pass_for(fleet, "guard", "hall")
         async with fleet.client.session.get(f"{address}/api/v1/events", headers=first) as stream:

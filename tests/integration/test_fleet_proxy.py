@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import signal
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from stream.messaging.curve.keys import KeyPair, read_pair, read_public
 from support.fleet.proxy_process import PlainClient, ProxyProcess, plain_client, proxy_process
 from support.fleet.published_fleet import Directory, PublishingEngine, directory, engine
 from support.ports import reserved_port
-from support.repository import REPOSITORY
 from support.waiting import until
 
 PREFIXES = 6
@@ -167,49 +164,6 @@ async def test_statistics_of_every_engine_pass_and_only_selected_kinds_and_camer
 
 
 @pytest.mark.soak
-async def test_the_pages_client_reads_two_proxies_at_once_and_does_not_go_back_to_the_one_that_is_behind() -> None:
-    page = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
-    program = next(re.finditer(r"```python\n(.*?)```", page, re.DOTALL))[1]
-    async with (
-        directory() as fleet,
-        directory() as behind,  # a coordinator that was replaced, to which one proxy still listens
-        engine("north") as north,
-        engine("south") as south,
-        proxy_process(fleet.fleet) as first,
-        proxy_process(behind.fleet) as second,
-    ):
-        for one in (fleet, behind):
-            one.place("door", 1, north)
-        await until(lambda: north.publisher.subscriptions == 2 * PREFIXES)
-        for named, proxy in (("tcp://proxy-1:5573", first), ("tcp://proxy-2:5573", second)):
-            assert f'"{named}"' in program
-            program = program.replace(f'"{named}"', repr(proxy.endpoint))
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-u", "-c", program), stdout=asyncio.subprocess.PIPE, cwd=REPOSITORY
-        )
-        try:
-            for proxy in (first, second):
-                await until(lambda proxy=proxy: metric_is(proxy, "subscriptions", 1))
-            frame(north, "door", 1)
-            assert await line(process) == "results/v1/door/ 1 1 0"
-            fleet.place("door", 2, south, previous=north)
-            frame(south, "door", 2)
-            assert await line(process) == "results/v1/door/ 2 1 0"
-            for _ in range(5):
-                frame(north, "door", 1)
-            await until(lambda: metric_is(second, "messages_total", 7))  # with the place
-            frame(south, "door", 2)
-            assert await line(process) == "results/v1/door/ 2 1 1"
-        finally:
-            process.kill()
-            await process.wait()
-
-
-async def line(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    return (await process.stdout.readline()).decode().strip()
-
-
 # -- what fails -----------------------------------------------------------------------------------------------------
 @pytest.mark.soak
 async def test_a_proxy_waits_for_the_coordinator_and_goes_on_without_it_and_with_the_next_one() -> None:

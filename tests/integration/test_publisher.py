@@ -23,8 +23,7 @@ from stream import zeromq_context
 from stream.messaging import publisher as publishers
 from stream.messaging import replay, topic_socket
 from stream.messaging.endpoints import EndpointError
-from stream.messaging.publisher import Membership, MessageStore, Publisher
-from stream.messaging.replay import EarlierMessages
+from stream.messaging.publisher import Publisher
 from stream.messaging.topic_socket import SUBSCRIPTION_BYTES
 from stream.results import Frame, Message, Stats, decode
 from stream.settings.config_error import ConfigError
@@ -45,10 +44,10 @@ class ReplayRequests(Observer):
 
 @asynccontextmanager
 async def publishing(
-    observer: Observer | None = None, membership: Membership | None = None, **settings: Any
+    observer: Observer | None = None, generation: Callable[[str], int | None] | None = None, **settings: Any
 ) -> AsyncIterator[Publisher]:
     config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
-    publisher = Publisher(config, wire.RUN, observer or Observer(), membership)
+    publisher = Publisher(config, wire.RUN, observer or Observer(), generation)
     await publisher.start()
     try:
         yield publisher
@@ -135,22 +134,11 @@ async def test_each_kind_of_message_is_numbered_stamped_and_sent_under_its_topic
     assert publisher.published() == kinds
 
 
-class Fleet(Membership):
-    """Permits the cameras in `generations`."""
-
-    def __init__(self, **generations: int) -> None:
-        self.generations = generations
-
-    def generation(self, camera: str) -> int | None:
-        return self.generations.get(camera)
-
-    def permits(self, camera: str) -> bool:
-        return camera in self.generations
-
-
 async def test_messages_of_a_fleet_carry_the_generation_and_statistics_the_engine() -> None:
-    fleet = Fleet(lobby=7)
-    async with publishing(membership=fleet) as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
+    async with (
+        publishing(generation={"lobby": 7}.get) as publisher,
+        connected(publisher.endpoint, zmq.SUB, b"") as subscriber,
+    ):
         await until(lambda: publisher.subscriptions == 1)
         for message in (wire.frame(), wire.event(), wire.status()):
             publisher.publish(message)
@@ -160,75 +148,6 @@ async def test_messages_of_a_fleet_carry_the_generation_and_statistics_the_engin
     assert [getattr(message, "generation", None) for _, message in got] == [7, 7, 7, None]
     assert isinstance(got[3][1], Stats)
     assert got[3][1].engine == "gpu-3"
-
-
-class Kept(MessageStore):
-    """Collects what it is given."""
-
-    def __init__(self) -> None:
-        self.taken: list[Message] = []
-        self.not_permitted: list[Message] = []
-
-    @property
-    def earlier(self) -> EarlierMessages:
-        return lambda topic, run, epoch: None
-
-    def take(self, topic: str, message: Message) -> None:
-        self.taken.append(message)
-
-    def withheld(self, message: Message) -> None:
-        self.not_permitted.append(message)
-
-
-async def test_the_store_is_told_what_the_fleet_does_not_permit_so_that_nothing_stays_open_in_it() -> None:
-    fleet, kept = Fleet(lobby=7), Kept()
-    config = PublishConfig.model_validate({"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"})
-    publisher = Publisher(config, wire.RUN, Observer(), fleet)
-    publisher.keep_in(kept)
-    await publisher.start()
-    try:
-        began = publisher.publish(wire.event())
-        fleet.generations = {}
-        ended = publisher.publish(msgspec.structs.replace(wire.event(), kind="ended"))
-    finally:
-        await publisher.stop()
-    assert (kept.taken, kept.not_permitted) == ([began], [ended])
-
-
-async def test_what_the_fleet_does_not_permit_gets_no_number_and_reaches_no_one() -> None:
-    fleet = Fleet(lobby=7)
-    heard: list[Message] = []
-    async with publishing(membership=fleet) as publisher, connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
-        publisher.on_message(lambda topic, message: heard.append(message))
-        await until(lambda: publisher.subscriptions == 1)
-        publisher.publish(wire.frame(number=0))
-        fleet.generations = {}
-        for number in (1, 2, 3):
-            publisher.publish(wire.frame(number=number))
-        publisher.publish(wire.event())
-        assert publisher.withheld == {"lobby": 4}
-        fleet.generations = {"lobby": 7}
-        publisher.publish(wire.frame(number=4))
-        got = [await receive(subscriber) for _ in range(2)]
-        publisher.forget("lobby")
-        assert publisher.withheld == {}
-    frames = [message for _, message in got if isinstance(message, Frame)]
-    assert [(frame.seq, frame.frame) for frame in frames] == [(0, 0), (1, 4)]
-    assert heard == frames
-
-
-async def test_the_last_value_of_a_camera_that_the_fleet_does_not_permit_is_not_sent_again() -> None:
-    fleet = Fleet(lobby=7, yard=8)
-    async with publishing(membership=fleet) as publisher:
-        for camera in ("lobby", "yard"):
-            publisher.publish(wire.frame(camera))
-        publisher.publish(msgspec.structs.replace(wire.stats(), engine="gpu-3"))
-        fleet.generations = {"yard": 8}
-        async with connected(publisher.endpoint, zmq.SUB, b"") as subscriber:
-            names = {(await receive(subscriber))[0] for _ in range(2)}
-            assert names == {b"results/v1/yard/", b"stats/v1/gpu-3/"}
-            publisher.publish(wire.event("yard"))
-            assert (await receive(subscriber))[0] == b"events/v1/yard/"
 
 
 async def test_a_late_joiner_gets_the_last_value_of_each_topic_it_subscribed_to_and_no_other() -> None:

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 import support.engines.wire_messages as wire
-from fleet.coordinator.renewals import Renewals
-from fleet.settings import CoordinatorConfig
 from stream.messaging.publisher import Publisher
 from stream.settings.engine import PublishConfig
 from support.engines.engine_program import engine_program
@@ -66,17 +64,6 @@ async def test_a_reset_while_requests_wait_does_not_end_the_process() -> None:
         with raw_peer(publisher.replay_endpoint, b"DEALER") as peer:
             peer.sendall(REQUEST)
             assert await asyncio.to_thread(peer.recv, 1)
-
-
-async def test_a_reset_while_renewals_wait_does_not_end_the_coordinator() -> None:
-    renewals = Renewals(CoordinatorConfig.model_validate({"bind": ANY}), lambda *_: None)
-    await renewals.start()
-    try:
-        for _ in range(ATTEMPTS):  # without reading meanwhile
-            send_and_reset(renewals.address, b"DEALER", REQUEST * 300 + PING)
-        await until(renewals.counts.total)
-    finally:
-        await renewals.stop()
 
 
 async def test_readers_with_many_subscriptions_are_killed_and_another_misses_nothing(tmp_path: Path) -> None:

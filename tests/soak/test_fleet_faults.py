@@ -1,18 +1,83 @@
-"""Every fault of the benchmark once, against what a fleet promises."""
+"""Faults in a fleet with Ray, and a trial from the command line."""
 
 from __future__ import annotations
 
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
 import pytest
+import yaml
 
-from benchmarks.fleet.fault_bench import bars, run
-from benchmarks.fleet.faults import FAULTS
-from benchmarks.fleet.local_fleet import Plan
+from benchmarks.fleet.faults import FAULTS, run
+from support.repository import REPOSITORY
+from support.waiting import wait_until
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.soak
 
 
-@pytest.mark.parametrize("source", ["pattern", "rtsp"])
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_fault_costs_no_more_than_is_promised(fault: str, source: str) -> None:
-    found = (await run(FAULTS[fault], Plan(source=source))).figures
-    assert [bar for bar in bars(fault, source, found) if not bar.met] == []
+async def test_after_a_fault_all_cameras_live_and_no_reader_gets_an_older_generation(fault: str) -> None:
+    seen = await run(FAULTS[fault], nodes=3, cameras=6)
+    assert (seen.stale_handed_out, seen.uncounted, seen.missing_cameras) == (0, 0, 0)
+    assert fault == "drain" or seen.moved_others == 0
+    if fault == "node-paused":
+        assert seen.stale_on_the_wire > 0, "what it sent afterwards reached a raw subscriber"
+
+
+def processes_of(session: str) -> list[int]:
+    """Return the processes whose command line or environment names a session of Ray."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if session.encode() in (path / "cmdline").read_bytes() + (path / "environ").read_bytes():
+                found.append(int(path.name))
+    return found
+
+
+def begun_by(pid: int, session: str) -> bool:
+    """Return whether the process `pid` began one of this session of Ray."""
+    with suppress(OSError):
+        return any(f"PPid:\t{pid}\n" in Path(f"/proc/{one}/status").read_text() for one in processes_of(session))
+    return False
+
+
+def test_a_trial_runs_until_it_is_interrupted_and_leaves_no_process(tmp_path: Path) -> None:
+    controller = {
+        "directory": "tcp://127.0.0.1:0",
+        "replay": "tcp://127.0.0.1:0",
+        "http": {"bind": "127.0.0.1:0", "requests_per_second": 1000},
+        "store": str(tmp_path / "fleet.db"),
+    }
+    cameras = [{"id": "door", "source": "pattern:320x180@10"}]
+    settings = {"controller": controller, "engines": {"reserve": 0}, "engine": {"model": {"profile": "free"}}}
+    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump({**settings, "cameras": cameras}))
+    command = [sys.executable, str(REPOSITORY / "run_stream.py"), "fleet", "up"]
+    log = tmp_path / "log"
+    with log.open("w") as output, subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output) as trial:
+        try:
+            wait_until(lambda: "live page and API at http" in log.read_text() or trial.poll() is not None)
+            found = re.search(r"live page and API at (http://\S+),", log.read_text())
+            assert found is not None, log.read_text()
+            (session,) = {path.name for path in Path("/tmp/ray").glob("session_2*") if begun_by(trial.pid, path.name)}
+
+            def door() -> Any:
+                with urllib.request.urlopen(f"{found[1]}/api/v1/cameras/door") as answer:
+                    shown = json.load(answer)
+                return shown["status"]["state"] == "live" and shown["place"]
+
+            assert wait_until(door)["engine"] == "engine-1"
+            status = [sys.executable, str(REPOSITORY / "run_stream.py"), "fleet", "status", "--url", found[1]]
+            shown = subprocess.run(status, capture_output=True, text=True).stdout
+            assert "cameras: 1 placed; engines needed: 1" in shown
+        finally:
+            trial.send_signal(signal.SIGINT)
+        assert trial.wait() in (0, 128 + signal.SIGINT), log.read_text()
+    assert "did not stop in order" not in log.read_text() and "Traceback" not in log.read_text()
+    wait_until(lambda: not processes_of(session))

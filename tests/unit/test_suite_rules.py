@@ -15,6 +15,7 @@ SLEEPERS = {
     "support/chaos/pacing.py": "disturbs an engine for as long as a plan says",
     "support/slow_work.py": "stands in for a computation, or is the rate of a source",
     "support/engines/trace_collector.py": "a slow server",
+    "support/fleet/local_cluster.py": "an engine that is paused",
     "support/rtsp_servers/scripted_rtsp.py": "plays packets at their times",
     "support/webrtc/ffmpeg_publisher.py": "plays pictures at their times",
     "support/webrtc/webrtc_publisher.py": "plays pictures at their times",

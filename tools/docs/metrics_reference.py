@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.coordinator import metrics as coordinator
-from fleet.coordinator.metrics import METRICS as FLEET_METRICS
-from fleet.coordinator.views import PLACEMENTS
+from fleet.metrics import METRICS as FLEET_METRICS
+from fleet.metrics import MOVE_REASONS, UNPLACED_REASONS
+from fleet.views import ENGINE_STATES, PLACEMENTS
 from telemetry import catalogue
 from telemetry.catalogue import METRICS, NOTIFY_METRICS, MetricSpec
 from telemetry.reasons import DiscardReason, DropReason, EpochReason
@@ -30,8 +30,7 @@ LABELS: dict[str, str] = {
     "([detector.md](detector.md#where-the-detector-looks))",
     "node": "the node of an engine of a fleet",
     "mode": "off · masked · skeleton",
-    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown · discarded; "
-    "of renewals: " + " · ".join(coordinator.RENEWAL_OUTCOMES) + " (of one engine, more than 64 a second)",
+    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown · discarded",
     "profile": "the model's profile",
     "reason": "a short code. Dropped frames: "
     + " · ".join(DropReason)
@@ -43,19 +42,16 @@ LABELS: dict[str, str] = {
     "Fallbacks: [rtsp.md](rtsp.md) and, for decoders, nvdec_not_built · nvdec_no_device · nvdec_codec. "
     "HTTP: the last part of the error's `type` ([control-api.md](control-api.md)). "
     "Cameras without an engine: "
-    + " · ".join(coordinator.UNPLACED_REASONS)
-    + " (they are being placed). Assignments: "
-    + " · ".join(coordinator.MOVE_REASONS)
-    + " (`placed`: no engine had it before; `returned`: to the engine that had it last; the others are moves, named by "
-    "what the last engine was or did). Lost engines: "
-    + " · ".join(coordinator.LOSS_REASONS)
-    + ". Clips: [recording.md](recording.md). Pictures: "
+    + " · ".join(UNPLACED_REASONS)
+    + ". Assignments: "
+    + " · ".join(MOVE_REASONS)
+    + " (`new`: no engine had it before; `kept`: its engine had it, which the store did not say; the others are moves, "
+    "named by what the last engine was or did). Clips: [recording.md](recording.md). Pictures: "
     + " · ".join(catalogue.PICTURE_LOSSES)
     + ". Held messages: quiet_hours · group · cap · flood · disarmed ([notify.md](notify.md)). Spans: "
     + " · ".join(LOST_REASONS),
     "rule": "the rule's name in the rules file",
     "severity": "info · warning · critical",
-    "socket": "bind, for engines, or directory, for readers",
     "stage": "a stage of the pipeline",
     "state": "of cameras: " + " · ".join(catalogue.CAMERA_STATES) + "; of the state bank: used · free; "
     "of recording and of kept alerts and events: "
@@ -63,7 +59,7 @@ LABELS: dict[str, str] = {
     + "; of a fleet's cameras: "
     + " · ".join(PLACEMENTS)
     + "; of engines: "
-    + " · ".join(coordinator.ENGINE_STATES),
+    + " · ".join(ENGINE_STATES),
     "status": " · ".join(catalogue.REPLAY_STATUSES),
     "target": "a target in the configuration of `partstream notify`",
     "topic_kind": " · ".join((*catalogue.TOPIC_KINDS, "stats")),
@@ -111,9 +107,9 @@ def page() -> str:
         "|---|---|---|---|",
         *(_row(spec) for spec in NOTIFY_METRICS),
         "",
-        "## Metrics of a fleet's coordinator",
+        "## Metrics of a fleet's controller",
         "",
-        "The coordinator of a [fleet](fleet.md) has a page of its own, at `/metrics` of `coordinator.http`, and lists",
+        "The controller of a [fleet](fleet.md) has a page of its own, at `/metrics` of `controller.http`, and lists",
         "the engines for Prometheus ([operations.md](operations.md#a-fleet)).",
         "",
         "| Metric | Type | Labels | Meaning |",

@@ -29,7 +29,7 @@ const REASONS = {
   disabled: "disabled",
   unplaced: "no engine",
   no_engine: "engine not reachable",
-  pass_ended: "waiting for the coordinator",
+  pass_ended: "waiting for the controller",
   pass_refused: "refused by the engine",
 }
 
@@ -42,7 +42,7 @@ const STATES = {
   removed: "Removed",
   unplaced: "No engine",
   unreachable: "Engine not reachable",
-  pass_ended: "Waiting for the coordinator",
+  pass_ended: "Waiting for the controller",
   pass_refused: "Refused by the engine",
 }
 

@@ -26,7 +26,7 @@ LEAST_BYTES = 16
 """Length of a token off loopback, so that it cannot be guessed."""
 COOKIE = "partstream_session"
 FLEET_COOKIE = "partstream_fleet_session"
-"""Browsers send cookies to all ports of a host, so that a fleet's coordinator has another cookie than engines:
+"""Browsers send cookies to all ports of a host, so that a fleet's controller has another cookie than engines:
 otherwise a sign-in at one of them would end that at the other."""
 SESSION_LIFE_S = 12 * 3600
 """The page then asks for the token again."""

@@ -1,4 +1,4 @@
-"""The routes of cameras, `/api/v1/cameras`, which an engine and the coordinator of a fleet have in common."""
+"""The routes of cameras, `/api/v1/cameras`, which an engine and the controller of a fleet have in common."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def json_of_cameras(
         if camera_id in ids():
             shown.append(view(camera_id).model_dump_json())
         if number % AT_ONCE == 0:
-            await asyncio.sleep(0)  # engines renew their leases in the coordinator's event loop
+            await asyncio.sleep(0)  # engines are asked for their status in the controller's event loop
     return f"[{','.join(shown)}]"
 
 

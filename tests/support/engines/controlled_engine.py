@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from stages.free_model import FreeModel
+from stream.cameras.fleet_member import Identity
 from stream.config import Config
 from stream.engine import Engine
 from support.waiting import PATIENCE_S
@@ -71,12 +72,12 @@ class Client:
 
 @asynccontextmanager
 async def running(
-    config: Config, token: str | None = None, observers: Sequence[Observer] = ()
+    config: Config, token: str | None = None, observers: Sequence[Observer] = (), fleet: Identity | None = None
 ) -> AsyncGenerator[tuple[Engine, Client]]:
-    """Run an engine, and yield it with a client that sends `token`, if given."""
+    """Run an engine, and yield it with a client that sends `token`, if given. `fleet`: what it is in a fleet."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
-        Engine(config, model=FreeModel(), observers=observers) as engine,
+        Engine(config, model=FreeModel(), observers=observers, fleet=fleet) as engine,
         aiohttp.ClientSession(
             headers=headers, timeout=aiohttp.ClientTimeout(total=None), cookie_jar=aiohttp.CookieJar(unsafe=True)
         ) as session,

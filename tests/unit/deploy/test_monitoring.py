@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from fleet.coordinator.metrics import METRICS as COORDINATOR
+from fleet.metrics import METRICS as CONTROLLER
 from fleet.proxy import METRICS as PROXY
 from support.monitoring.dashboard_queries import RULES, dashboards, queries
 from support.repository import REPOSITORY
@@ -25,9 +25,9 @@ WORDS = {"instance"}
 
 
 def known() -> dict[str, set[str]]:
-    """Return the labels of each series that an engine, a coordinator, Prometheus or a rule has."""
+    """Return the labels of each series that an engine, a controller, Prometheus or a rule has."""
     found = dict(OUTSIDE)
-    for spec in (*METRICS, *COORDINATOR, *PROXY):
+    for spec in (*METRICS, *CONTROLLER, *PROXY):
         parts = ("_bucket", "_sum", "_count") if spec.kind == "histogram" else ("",)
         found |= {spec.full_name + part: {*spec.labels, *({"le"} if part == "_bucket" else ())} for part in parts}
     for name in ("resident_memory_bytes", "cpu_seconds_total", "start_time_seconds", "open_fds", "max_fds"):

@@ -1,4 +1,4 @@
-"""Tests of the configuration of a fleet."""
+"""The configuration of a fleet."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from fleet.settings import FleetCamera, FleetConfig, load
 from stream.config import Config
 from stream.settings.config_error import ConfigError
 
+RTSP = "rtsp://user:secret@10.0.0.7/1"
+
 
 def test_an_engine_gets_a_cameras_settings_with_its_password_and_without_those_of_the_placement() -> None:
-    camera = FleetCamera.model_validate(
-        {"id": "door", "source": "rtsp://user:secret@10.0.0.7/1", "pin": "gpu-1", "exclusive": True, "max_fps": 5}
-    )
-    assert camera.for_engine() == {"source": "rtsp://user:secret@10.0.0.7/1", "max_fps": 5.0}
+    camera = FleetCamera.model_validate({"id": "door", "source": RTSP, "pin": "gate-usb", "max_fps": 5})
+    assert camera.for_engine() == {"source": RTSP, "max_fps": 5.0}
     assert "secret" not in repr(camera)
-    assert (camera.wish.pinned, camera.wish.exclusive, camera.wish.enabled) == ("gpu-1", True, True)
-    engines_own = Config.model_validate({"cameras": [camera.for_engine() | {"id": "door"}]})
-    assert engines_own.cameras[0].source.reveal() == camera.source.reveal()
+    assert camera.wish == (True, "gate-usb", 20.0)
+    (of_engine,) = Config.model_validate({"cameras": [camera.for_engine() | {"id": "door"}]}).cameras
+    assert of_engine.source.reveal() == RTSP
 
 
 def test_what_is_kept_of_a_camera_gives_the_same_camera() -> None:
-    camera = FleetCamera.model_validate({"id": "door", "source": "rtsp://u:p@h/1", "pin": "a", "enabled": False})
+    camera = FleetCamera.model_validate({"id": "door", "source": RTSP, "pin": "zone=gate", "enabled": False})
     again = FleetCamera.model_validate(camera.whole())
-    assert again == camera and again.source.reveal() == "rtsp://u:p@h/1"
+    assert again == camera and again.source.reveal() == RTSP
 
 
-def test_a_node_has_the_engine_settings_of_all_with_its_own(tmp_path: Path) -> None:
-    path = tmp_path / "fleet.yaml"
-    path.write_text(
-        "engine: {batch: {max_frames: 4}, http: {bind: 0.0.0.0:9090, read_token: abc}}\n"
-        "nodes: {gpu-1: {labels: {gpu: l4}, engine: {batch: {max_frames: 16}}}}\n"
-    )
-    config = load(path)
-    assert config.engine_of("gpu-1")["batch"] == {"max_frames": 16}
-    assert config.engine_of("gpu-1")["http"] == config.engine_of("other")["http"] == config.engine["http"]
-    assert config.engine_of("other")["batch"] == {"max_frames": 4}
+def test_the_engines_name_stands_in_their_folders_and_their_ports_are_any_free_ones() -> None:
+    engine = {"recording": {"directory": "clips/{engine}"}, "publish": {"stats_interval_s": 2.0}}
+    config = FleetConfig.model_validate({"engine": engine})
+    for name in ("engine-1", "engine-12"):
+        own = config.of_engine(name)
+        assert own.recording.directory == Path("clips", name)
+        assert (own.publish.endpoint, own.publish.replay) == ("tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
+        assert (own.http.bind, own.publish.stats_interval_s) == ("127.0.0.1:0", 2.0)
+    fixed = FleetConfig.model_validate({"engine": {"http": {"bind": None}}})
+    assert fixed.of_engine("engine-1").http.bind is None
 
 
 def test_privacy_of_all_engines_counts_for_every_camera() -> None:
@@ -52,47 +52,47 @@ def test_privacy_of_all_engines_counts_for_every_camera() -> None:
     ("content", "text"),
     [
         ({"engine": {"bach": {}}}, "engine: bach: unknown; did you mean `batch`?"),
+        ({"engine": {"batch": {"max_frames": "x"}}}, "engine: batch.max_frames: must be"),
         ({"engine": {"cameras": []}}, "engine: `cameras` does not belong there"),
-        ({"engine": {"fleet": {}}}, "engine: `fleet` does not belong there"),
-        ({"nodes": {"n": {"engine": {"batch": {"max_frames": "x"}}}}}, "nodes.n.engine: batch.max_frames: must be"),
-        ({"nodes": {"N!": {}}}, "nodes"),
-        ({"coordinator": {"bind": "tcp://127.0.0.1:65536"}}, "coordinator.bind: there is no port 65536"),
-        ({"coordinator": {"directory": "tcp://[::1]:99999999"}}, "coordinator.directory: there is no port 99999999"),
-        ({"coordinator": {"replay": "inproc://x"}}, "coordinator.replay: no other program can connect to inproc"),
+        ({"engine": {"state_file": "state.json"}}, "engine: `state_file` does not belong there"),
+        ({"engine": {"once": True}}, "engine: `once` does not belong there"),
         ({"engine": {"publish": {"endpoint": "tcp://*:70000"}}}, "engine: publish.endpoint: there is no port 70000"),
+        ({"engines": {"least": -1}}, "engines.least: must be"),
+        ({"engines": {"num_cpus": "many"}}, "engines.num_cpus: must be"),
+        ({"placement": {"headrom": 0.2}}, "placement.headrom: unknown; did you mean `headroom`?"),
+        ({"controller": {"directory": "tcp://127.0.0.1:65536"}}, "controller.directory: there is no port 65536"),
+        ({"controller": {"replay": "inproc://x"}}, "controller.replay: no other program can connect to inproc"),
+        ({"controller": {"store": "."}}, "controller.store: '.' is not the name of a file"),
+        ({"controller": {"stor": "x"}}, "controller.stor: unknown; did you mean `store`?"),
+        ({"controller": {"http": {"page_origins": ["fleet.example"]}}}, "controller.http.page_origins: "),
         ({"cameras": [{"id": "a", "source": "/dev/video0"}]}, "a capture device needs `pin`"),
         ({"cameras": [{"id": "a", "source": "pattern:"}] * 2}, "camera id 'a' is used twice"),
-        ({"coordinator": {"curve_allowed_keys": "keys"}}, "go together"),
-        ({"coordinator": {"curve_allowed_keys": "keys", "curve_secret_key_file": "key"}}, "go together"),
-        ({"nodes": {"n": {"engine": {"privacy": {"mode": "skeleton"}}}}}, "nodes.n: `privacy` of the engine n differs"),
-        (
-            {
-                "engine": {"privacy": {"mode": "skeleton"}},
-                "nodes": {"n": {"engines": {"e": {"privacy": {"mode": "off"}}}}},
-            },
-            "`privacy` of the engine e differs",
-        ),
-        ({"placement": {"fence": "strict", "settle_s": 1.9}}, "placement.settle_s"),
-        ({"coordinator": {"bindd": "x"}}, "coordinator.bindd: unknown; did you mean `bind`?"),
+        ({"cameras": [{"id": "a", "source": "pattern:", "pin": ""}]}, "cameras.0.pin: "),
+        ({"cameras": [{"id": "a", "source": RTSP, "pin": ["x"]}]}, "cameras.0.pin: "),
+        ({"cameras": [{"id": "a", "source": RTSP, "exclusive": True}]}, "cameras.0.exclusive: unknown"),
     ],
 )
-def test_an_error_names_the_setting(content: dict[str, Any], text: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"fleet\.yaml") as error:
-        load(_missing_is_empty(tmp_path), content)
-    assert text in str(error.value)
+def test_an_error_names_the_file_and_the_setting_and_shows_no_password(
+    content: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    (tmp_path / "fleet.yaml").touch()
+    with pytest.raises(ConfigError, match=r"fleet\.yaml: ") as error:
+        load(tmp_path / "fleet.yaml", content)
+    assert text in str(error.value) and "secret" not in str(error.value)
 
 
-def test_an_error_does_not_contain_a_password(tmp_path: Path) -> None:
-    camera = {"id": "a", "source": "rtsp://user:secret@10.0.0.7/1", "pin": "a b"}
+def test_an_error_of_a_camera_names_its_id_and_one_of_a_number_its_value(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text(
+        "placement: {rest_s: fast, hand_over_s: -7}\n"
+        "cameras: [{id: lobby, source: 'pattern:'}, {id: dock, source: 'pattern:', pinn: x}, {id: [secret]}, lobby]\n"
+    )
     with pytest.raises(ConfigError) as error:
-        load(_missing_is_empty(tmp_path), {"cameras": [camera]})
-    assert "secret" not in str(error.value)
-
-
-def _missing_is_empty(folder: Path) -> Path:
-    path = folder / "fleet.yaml"
-    path.touch()
-    return path
+        load(path)
+    text = str(error.value)
+    assert "camera dock: cameras.1.pinn: unknown; did you mean `pin`?" in text
+    assert "placement.rest_s: " in text and "(got 'fast')" in text and "(got -7)" in text
+    assert "cameras.2.id: " in text and "cameras.3: " in text and "secret" not in text
 
 
 def test_origins_are_those_that_browsers_send() -> None:
@@ -103,5 +103,6 @@ def test_origins_are_those_that_browsers_send() -> None:
         "http://[fd00::7]:80",
     ]
     sent = ["https://fleet.example", "http://fleet.example", "https://fleet.example:80", "http://[fd00::7]"]
-    http = FleetConfig.model_validate({"coordinator": {"http": {"page_origins": written, "cors_origins": written}}})
-    assert http.coordinator.http.page_origins == http.coordinator.http.cors_origins == sent
+    http = {"page_origins": written, "cors_origins": written}
+    found = FleetConfig.model_validate({"controller": {"http": http}}).controller.http
+    assert found.page_origins == found.cors_origins == sent

@@ -48,12 +48,6 @@ def test_the_environment_overrides_the_file_and_the_command_line_both(
         ("cameras:\n  - {id: a, source: x}\n  - {id: a, source: y}\n", "'a' is used twice"),
         ("batch: {max_frames: 0}\n", "batch.max_frames"),
         ("http: {bind: nowhere}\n", "http.bind"),
-        ("fleet: {}\n", "set either coordinator or coordinator_file"),
-        ("fleet: {coordinator: 'tcp://head:99999'}\n", "fleet.coordinator: must be tcp://host:port"),
-        ("fleet: {coordinator: 'tcp://head:5570', engine: GPU}\n", "fleet.engine: 'GPU' is not a name"),
-        ("fleet: {coordinator: 'tcp://head:5570', key_file: k}\n", "server_key and key_file go together"),
-        ("fleet: {coordinator: 'tcp://head:5570'}\nstate_file: s\n", "state_file: not with `fleet`"),
-        ("fleet: {coordinator: 'tcp://head:5570'}\ncameras: [{id: a, source: x}]\n", "cameras: not with `fleet`"),
         ("- a\n- b\n", "must be a mapping"),
         ("a: [1\n", "line 2: not valid YAML"),
     ],
@@ -300,7 +294,6 @@ def test_several_errors_are_all_named() -> None:
         {"recording": {"directory": "clips", "cameras": [LONG]}},
         {"http": {"bind": LONG}},
         {"http": {"cors_origins": [LONG]}},
-        {"fleet": {"coordinator": "tcp://127.0.0.1:1", "engine": LONG + " "}},
     ],
 )
 def test_an_error_quotes_only_the_beginning_of_a_long_value(settings: dict[str, Any]) -> None:

@@ -85,10 +85,6 @@ def test_a_background_that_is_missing_or_not_the_approved_one_is_an_error_with_i
         ({"results": "partstream.yaml/results.jsonl"}, "results: no file can be created in"),
         ({"recording": {"directory": "partstream.yaml/clips"}}, "recording.directory: no file can be created in"),
         ({"state_file": "damaged.json"}, "state_file: damaged.json is damaged"),
-        (
-            {"fleet": {"coordinator": "tcp://127.0.0.1:1", "server_key": "missing", "key_file": "missing"}},
-            "fleet.server_key, fleet.key_file: missing can't be read",
-        ),
     ],
 )
 def test_what_an_engine_refuses_at_its_start_is_an_error(

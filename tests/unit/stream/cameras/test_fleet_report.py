@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from stream import results
-from stream.cameras.fleet_membership import LEARNED, LONGEST_MESSAGE, FleetReport
+from stream.cameras.fleet_member import LEARNED, LONGEST_MESSAGE, FleetReport
 from stream.inference.load_watch import LoadWatch
 from stream.settings.engine import CameraConfig
 from stream.sources.status import CameraStatus
@@ -71,15 +71,6 @@ def test_the_capacity_is_the_load_over_the_share_of_the_time_in_which_the_model_
     assert before.max_cameras == 8
 
 
-def test_an_engine_that_gives_up_quality_has_no_room() -> None:
-    load, cameras = Load(level=2), Cameras()
-    report = report_of(load, cameras)
-    report.engine(0.0)
-    load.batches.observe(0.5)
-    told = report.engine(1.0)
-    assert (told.capacity, told.ease_level, told.max_ease_level) == (10.0, 2, 5)
-
-
 def test_ages_drops_and_batches_are_those_since_the_last_report() -> None:
     load, cameras = Load(overloaded=True), Cameras()
     report = report_of(load, cameras)
@@ -97,12 +88,6 @@ def test_ages_drops_and_batches_are_those_since_the_last_report() -> None:
     assert told.overloaded
     cameras.running = {}
     assert report.engine(4.0).age_ms == 0.0
-
-
-def test_the_engines_least_privacy_is_in_every_report() -> None:
-    report = report_of(Load(), Cameras(), "skeleton")
-    assert [report.engine(now_s).privacy for now_s in (0.0, 1.0, 2.0)] == ["skeleton"] * 3
-    assert report_of(Load(), Cameras()).engine(0.0).privacy == "off"
 
 
 def test_what_ended_a_camera_is_told_but_not_what_it_recovers_from() -> None:

@@ -59,24 +59,6 @@ def test_alerts_and_wanted_actions_are_listed_the_latest_first_with_when_they_en
     assert (visit.acknowledged_us, visit.frame, visit.model) == (77, 1, ModelRef("edge", "sha256:0", True))
 
 
-def test_what_a_withheld_message_ends_has_ended_and_what_it_begins_is_not_kept(kept: IncidentStore) -> None:
-    give(kept, frame(), alert(1), event(2), event(3, event="e0123abcd-3"))
-    for message in (
-        alert(4, "cleared", alert="0123abcd-1", clear_reason="camera"),
-        event(5, "changed", "fall", event="e0123abcd-5", previous_event="e0123abcd-2"),
-        event(6, "ended", event="e0123abcd-3"),
-        alert(7),
-        frame(8),
-    ):
-        kept.withheld(msgspec.structs.replace(message, run=""))
-    wait_until(lambda: kept.waiting == 0)
-    assert {one.id: one.ended_us for one in kept.find(ALL)} == {
-        "0123abcd-1": 4 * S,
-        "e0123abcd-2": 5 * S,
-        "e0123abcd-3": 6 * S,
-    }
-
-
 def test_every_filter_selects_and_pages_follow_each_other(kept: IncidentStore) -> None:
     give(kept, alert(1), alert(2, camera="yard", rule="fence"), event(3), alert(4), alert(4, alert="0123abcd-44"))
     wanted: list[tuple[dict[str, Any], list[str]]] = [

@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given, settings
 
 import support.engines.wire_messages as wire
-from stream.membership.protocol import EngineReport, Grant, Renewal, decode_grant, decode_renewal, encode
+from stream.membership.messages import (
+    Assigned,
+    Assignment,
+    CameraReport,
+    EngineReport,
+    EngineStatus,
+    decode_assignment,
+    decode_status,
+    encode,
+)
 from stream.results import EngineAddress, Message, Place, decode, decode_head, kind_of, topic_of
 from support.damage import CHANCES, damaged
 from support.examples import examples
@@ -23,8 +32,8 @@ PLACE = Place(
     run=wire.RUN, seq=0, camera="lobby", state="placed", generation=3, at_us=1_790_000_000_000_000, address=ADDRESS
 )
 MESSAGES: tuple[Message, ...] = (wire.frame(), wire.event(), wire.status(), wire.stats(), PLACE)
-RENEWAL = Renewal(1, ADDRESS, 5, 1, EngineReport(4.0, 8), {}, {"lobby": {"source": "pattern:"}})
-GRANT = Grant(1, wire.RUN, 5, 5000, "soft", 1, {"lobby": 3}, {})
+STATUS = EngineStatus(ADDRESS, EngineReport(4.0, 8), {"lobby": CameraReport(3, "live")}, 5)
+ASSIGNMENT = Assignment(5, {"lobby": Assigned(3, {"source": "pattern:"})}, "http://head:9095", "ab" * 32, [])
 
 
 def read_message(body: bytes) -> None:
@@ -51,8 +60,8 @@ def test_a_damaged_message_is_decoded_or_refused(encoder: Callable[[Any], bytes]
 
 @settings(max_examples=examples(60))
 @given(chance=CHANCES)
-@pytest.mark.parametrize(("message", "decoded"), [(RENEWAL, decode_renewal), (GRANT, decode_grant)])
-def test_a_damaged_message_between_engine_and_coordinator_is_decoded_or_refused(
+@pytest.mark.parametrize(("message", "decoded"), [(STATUS, decode_status), (ASSIGNMENT, decode_assignment)])
+def test_a_damaged_message_between_engine_and_controller_is_decoded_or_refused(
     message: Any, decoded: Callable[[bytes], Any], chance: random.Random
 ) -> None:
     assert decoded(encode(message)) == message

@@ -1,0 +1,351 @@
+"""The controller of a fleet: which cameras there are, which engine has each, and how many engines there are.
+
+It lives in one event loop. What the placement decides is written to the store, told to the engines and published in
+the directory, in this order. Places are also known to the engines, so that one that could not be written is tried
+again while everything goes on; a change of a camera is answered only when it is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+
+from fleet.cameras import Cameras
+from fleet.directory import Directory
+from fleet.engines import Engine, Engines
+from fleet.pass_office import PassOffice
+from fleet.placement import Camera, Placement
+from fleet.placement_inputs import EngineState, Seen
+from fleet.settings import FleetConfig
+from fleet.store import Kept, Statement, Store, StoreError, drained, place_forgotten, placed
+from stream.membership.messages import Assigned, Assignment, EngineReport
+from stream.results import EngineAddress, Place
+from telemetry.repeat_limiter import RepeatLimiter
+
+logger = logging.getLogger(__name__)
+
+TICK_S = 1.0
+POLL_S = 0.05
+HEARD_WITHIN_S = 3.0
+"""Time for the engines of an earlier controller to report, before cameras are placed."""
+RUNNING = ("live", "ended")
+"""States of a camera that its engine reads, or has read to the end."""
+LATE_MS = 1000.0
+"""An engine whose results are as late as this has too much to do."""
+DROPPED = 1.0
+"""So has one that drops this many frames per second."""
+REPLACED_WITHIN_S = 30.0
+"""Longest time for which an engine that is to be replaced is waited for, until other engines have its cameras."""
+NEEDED_FOR_S = 10.0
+"""Time for which further engines must be needed before one is made, because costs are averages."""
+
+
+class Controller:
+    """The controller, without its HTTP server. `open` and then `start` begin in the running event loop."""
+
+    def __init__(self, config: FleetConfig) -> None:
+        self.config = config
+        self.run = secrets.token_hex(16)
+        """32 hexadecimal digits, new at each start."""
+        self.directory = Directory(config.controller, self.run)
+        self.engines = Engines(config, self, lambda: time.monotonic_ns() / 1e6)
+        self.placement = Placement(config.placement, now_ms=_wall_ms)
+        self.office = PassOffice()
+        self.http = ""
+        """The address of the HTTP server; empty if there is none."""
+        self.unwritten = ""
+        """Why places can't be written now; empty if they can."""
+        self._store = Store(config.controller.store)
+        self.cameras = Cameras(config, self._store, self._camera_changed)
+        self._rows: dict[str, Statement] = {}
+        """By camera, what of its place is to be written."""
+        self._work = asyncio.Event()
+        self._number = 0
+        """Of the last assignment."""
+        self._needed_s: float | None = None
+        """Since when further engines are needed."""
+        self._replacing: dict[str, float] = {}
+        """Engines to be replaced, and until when they are waited for."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._logged = RepeatLimiter(limit=1, per_s=60.0)
+
+    async def open(self) -> None:
+        """Read the store, and bind the directory.
+
+        Raises `ConfigError` naming the setting if the store is in use or cannot be read, or a socket cannot be bound.
+        """
+        kept = await asyncio.to_thread(self._store.open)
+        self.cameras.restore(kept)
+        self._restore(kept)
+        await self.directory.start()
+
+    def start(self) -> None:
+        """Take over the engines that are there, and begin to make, to ask and to tell them."""
+        self.engines.adopt()
+        for name in self.placement.engines.keys() - self.engines.all.keys():
+            self.placement.gone(name, "it ended while the controller was away", _now())
+        self._tasks = [
+            asyncio.create_task(self._tell(), name="fleet places"),
+            asyncio.create_task(self._tick(), name="fleet ticks"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop. The engines go on with their cameras. May be called again."""
+        await self._rest()
+        await self.engines.close()
+        await self.directory.publisher.stop()
+        await asyncio.to_thread(self._store.close)
+
+    async def end(self) -> None:
+        """Stop all engines in order, and make no others."""
+        await self._rest()
+        await asyncio.gather(*map(self.engines.stop, list(self.engines.all)))
+
+    async def _rest(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def wait(self) -> None:
+        """Wait until a part of the controller fails, and raise what it raised."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    @property
+    def problems(self) -> list[str]:
+        """Why it is not ready; empty if it is."""
+        if not self._tasks:
+            return ["the controller is starting or stopping"]
+        return [f"controller.store can't be written: {self.unwritten}"] if self.unwritten else []
+
+    # -- what is asked of it ------------------------------------------------------------------------------------
+    async def drain(self, engine: str, draining: bool) -> None:
+        """Move the cameras of an engine away and give it no more, or end this. Raises `NotSavedError`."""
+        if draining != (engine in self.placement.drains):
+            await self.cameras.write([drained(engine, draining)])
+            (self.placement.drain if draining else self.placement.undrain)(engine)
+            logger.info("engine %s: %s", engine, "its cameras are moved away" if draining else "it may have cameras")
+            self._work.set()
+
+    def replace(self, engine: str) -> None:
+        """Drain an engine, end it when it is empty or after `REPLACED_WITHIN_S`, and make another one of its name."""
+        if engine not in self._replacing:
+            self._replacing[engine] = _now() + REPLACED_WITHIN_S
+            self.placement.drain(engine)
+            self._work.set()
+
+    def _camera_changed(self, name: str) -> None:
+        camera = self.cameras.all.get(name)
+        if camera is None:
+            self.placement.unwant(name, _now())
+        else:
+            self.placement.want(name, camera.wish, _now())
+            self.placement.changed.add(name)  # its engine gets the settings, also if it stays
+        self._work.set()
+
+    # -- engines ------------------------------------------------------------------------------------------------
+    def engine_reported(self, engine: Engine) -> None:
+        """Take what an engine has reported; the first time, it joins."""
+        status = engine.status
+        assert status is not None
+        if engine.leaving:
+            return
+        joins = self.placement.engines.get(engine.name) is None or self.placement.engines[engine.name].state is None
+        seen = {
+            name: Seen(one.generation, one.state in RUNNING, one.pixels, one.refused)
+            for name, one in status.cameras.items()
+        }
+        report = status.report
+        state = EngineState(engine.tags, report.capacity, report.max_cameras, suffers(report))
+        self.placement.report(engine.name, state, seen, _now())
+        if joins:
+            self._number = max(self._number, status.assignment)  # of an earlier controller
+            self.placement.changed.update(self.placement.engines[engine.name].cameras)
+            self._push([engine.name])
+        self._work.set()
+
+    def engine_ended(self, engine: Engine) -> None:
+        """Take that an engine is gone, and place its cameras elsewhere."""
+        if engine.leaving:
+            logger.info("engine %s has ended", engine.name)
+        else:
+            logger.warning("engine %s is lost: %s", engine.name, engine.why)
+        self.placement.gone(engine.name, engine.why, _now())
+        if self._replacing.pop(engine.name, None) is not None:
+            self.placement.undrain(engine.name)
+            self.engines.make(engine.pin, engine.name)
+        self._work.set()
+
+    async def _tick(self) -> None:
+        """Do what is due, after the engines of an earlier controller were heard: the store may be older."""
+        begin_s = _now() + HEARD_WITHIN_S
+        while any(engine.status is None for engine in self.engines.all.values()) and _now() < begin_s:  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+        while True:
+            self.placement.tick(_now())
+            self._work.set()
+            await self._fit_engines()
+            for name, until_s in list(self._replacing.items()):
+                if self.placement.empty_since(name) is not None or _now() >= until_s:
+                    await self._stop(name)
+            await asyncio.sleep(TICK_S)
+
+    async def _fit_engines(self) -> None:
+        """Make the engines that the cameras need, and end one that is not needed and has been empty for long."""
+        given, engines = self.config.engines, self.engines.all
+        need, wanted = self.placement.missing(), self.wanted_engines()
+        pending = {engine.pin for engine in engines.values() if engine.state in ("waiting", "starting")}
+        usable = sum(engine.pin is None or engine.state != "waiting" for engine in engines.values())
+        short = max(wanted - usable, 1 if None in need and None not in pending else 0)
+        if short <= 0:
+            self._needed_s = None
+        elif self._needed_s is None and usable:
+            self._needed_s = _now()
+        elif not usable or _now() >= (self._needed_s or 0) + NEEDED_FOR_S:
+            for _ in range(min(short, given.most - len(engines))):
+                self.engines.make()
+        if not any(engine.pin is None and engine.state == "waiting" for engine in engines.values()):
+            tags = {tag for engine in engines.values() if engine.state == "starting" for tag in engine.tags}
+            for pin in need.keys() - {None} - pending - tags:
+                if len(engines) < given.most:
+                    self.engines.make(pin)
+        for engine in list(engines.values()):
+            if engine.state == "waiting":
+                empty_s, after_s = engine.since_s, NEEDED_FOR_S
+            else:
+                empty_s, after_s = self.placement.empty_since(engine.name), given.empty_s
+            of_pin = engine.pin is not None and engine.state == "waiting"
+            needed = engine.pin in need if of_pin else usable <= wanted or None in need
+            if not needed and empty_s is not None and _now() >= empty_s + after_s:
+                await self._stop(engine.name)
+                return
+
+    async def _stop(self, engine: str) -> None:
+        """Stop an engine, which gets no camera from now on."""
+        self.placement.gone(engine, "it is stopped", _now())
+        await self.engines.stop(engine)
+
+    def wanted_engines(self) -> int:
+        """Return how many engines the cameras need, with the reserve."""
+        given, placement = self.config.engines, self.placement
+        states = [engine.state for engine in placement.engines.values() if engine.state is not None]
+        capacity = sum(state.capacity for state in states) / len(states) if states else given.capacity
+        usable = max(capacity * (1 - self.config.placement.headroom), 1e-9)
+        cost = sum(camera.cost for camera in placement.cameras.values() if camera.wish.enabled)
+        return min(max(math.ceil(cost / usable) + given.reserve, given.least), given.most)
+
+    # -- what was decided ---------------------------------------------------------------------------------------
+    def _restore(self, kept: Kept) -> None:
+        for name, camera in self.cameras.all.items():
+            self.placement.restore(name, camera.wish, *kept.places.get(name, (0, None)))
+        for name in kept.drains:
+            self.placement.drain(name)
+        self._rows = {name: place_forgotten(name) for name in kept.places.keys() - self.cameras.all.keys()}
+        self.placement.changed.update(self.cameras.all)
+
+    async def _tell(self) -> None:
+        """Write, publish and assign what has changed, each time that something has."""
+        engines_had: defaultdict[str, set[str]] = defaultdict(set)
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            changed = set(self.placement.changed)
+            self.placement.changed.clear()
+            for name in changed:
+                self._rows[name] = self._row(name)
+            await self._write()
+            touched: set[str] = set()
+            for name in changed:
+                self.directory.announce(self._place(name))
+                now = self._engines_of(self.placement.cameras.get(name))
+                touched |= now | engines_had.pop(name, set())
+                if now:
+                    engines_had[name] = now
+            self._push(touched)
+
+    async def _write(self) -> None:
+        """Write the places that are not written yet. If that fails, they are tried again with the next ones."""
+        rows = dict(self._rows)
+        if not rows:
+            return
+        try:
+            await asyncio.to_thread(self._store.write, rows.values())
+        except StoreError as error:
+            self.unwritten = str(error)
+            if self._logged.admit("store", _now())[0]:
+                logger.warning("controller.store: places can't be written: %s; they are tried again", error)
+            return
+        self.unwritten = ""
+        for name, row in rows.items():
+            if self._rows.get(name) is row:
+                del self._rows[name]
+
+    def _row(self, name: str) -> Statement:
+        camera = self.placement.cameras.get(name)
+        return place_forgotten(name) if camera is None else placed(name, camera.generation, camera.engine)
+
+    def _push(self, names: Iterable[str]) -> None:
+        """Tell engines which cameras they are to have."""
+        for name in names:
+            engine, own = self.engines.all.get(name), self.placement.engines.get(name)
+            if engine is None or own is None or engine.address is None:
+                continue
+            cameras = {camera: one.generation for camera, one in own.cameras.items()}
+            cameras |= {camera: one.old[1] for camera, one in own.leaving.items() if one.old is not None}
+            self._number = max(self._number + 1, _wall_ms())  # also above those of earlier controllers
+            assigned = {
+                camera: Assigned(generation, self.cameras.all[camera].for_engine())
+                for camera, generation in cameras.items()
+                if camera in self.cameras.all
+            }
+            key = self.office.key(name, engine.address.run).hex()
+            self.engines.assign(name, Assignment(self._number, assigned, self.http, key, self.office.origins))
+
+    def _engines_of(self, camera: Camera | None) -> set[str]:
+        if camera is None:
+            return set()
+        return {name for name in (camera.engine, camera.old[0] if camera.old is not None else None) if name is not None}
+
+    def _place(self, name: str) -> Place:
+        """Return the message of the directory about a camera."""
+        camera = self.placement.cameras.get(name)
+        if camera is None:
+            last = self.directory.places.get(name)
+            return self.directory.place(name, state="removed", generation=last.generation if last else 0)
+        address = self.address_of(camera.engine)
+        state = "disabled" if not camera.wish.enabled else "unplaced" if address is None else "placed"
+        old, generation = camera.old if camera.old is not None else (None, None)
+        return self.directory.place(
+            name,
+            state=state,
+            generation=camera.generation,
+            address=address,
+            previous=self.address_of(old),
+            previous_generation=generation,
+            reason=camera.reason,
+        )
+
+    def address_of(self, engine: str | None) -> EngineAddress | None:
+        """Return where an engine's results are; None if it is not there or has not joined."""
+        found = self.engines.all.get(engine) if engine is not None else None
+        return found.address if found is not None else None
+
+
+def suffers(report: EngineReport) -> bool:
+    """Return whether an engine itself reports that it has too much to do."""
+    return report.overloaded or report.dropped >= DROPPED or report.age_ms >= LATE_MS
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _now() -> float:
+    return time.monotonic()

@@ -1,0 +1,179 @@
+"""The Ray actor of the controller with its HTTP server, and how it is made.
+
+It is pinned to the head by the resource `partstream_head`, or to the node that has made it, and has no other place:
+its files are there. Ray starts it again when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import ray
+from prometheus_client.metrics_core import Metric
+
+from fleet import metrics
+from fleet.controller import Controller
+from fleet.engine_actor import NAMESPACE
+from fleet.http_api import ControllerApi
+from fleet.page_api import LivePageApi, page_files
+from fleet.pass_office import page_origins
+from fleet.settings import FleetConfig, load, naming_settings
+from stream.descriptors import raise_limit
+from stream.http.server.app import HttpServer
+from stream.http.server.auth import FLEET_COOKIE
+from stream.membership.addresses import public
+from stream.settings.config_error import ConfigError
+from telemetry import logs
+
+logger = logging.getLogger(__name__)
+
+ACTOR = "controller"
+HEAD = "partstream_head"
+"""A resource of the node that is to have the controller: `ray start --head --resources '{"partstream_head": 1}'`."""
+START_AGAIN_S = 2.0
+POLL_S = 0.1
+READ_WITHIN_S = 5.0
+"""Time for the event loop to read the metrics."""
+
+
+class ControllerService:
+    """The controller, and its HTTP server if `controller.http.bind` is set."""
+
+    def __init__(self, config: FleetConfig) -> None:
+        """Raises `ConfigError` if the HTTP server's tokens or files cannot be used."""
+        self.controller = Controller(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: HttpServer | None = None
+        if config.controller.http.bind is not None:
+            with naming_settings():
+                self._server = HttpServer(
+                    config.controller.http,
+                    metrics=self._metrics,
+                    ready=lambda: (not self.controller.problems, self.controller.problems),
+                    alive=lambda: (True, []),
+                    routes=[*ControllerApi(self.controller).routes(), *LivePageApi(self.controller).routes()],
+                    pages=page_files(),
+                    cookie=FLEET_COOKIE,
+                )
+
+    async def start(self) -> None:
+        """Start both. Raises `ConfigError` naming the setting if an address or the store cannot be used."""
+        controller, server = self.controller, self._server
+        self._loop = asyncio.get_running_loop()
+        try:
+            await controller.open()
+            if server is not None:
+                with naming_settings():
+                    await server.start()
+                controller.http = public(server.address, None)
+                origins = controller.config.controller.http.page_origins
+                controller.office.origins = page_origins(origins, server.address)
+            controller.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop both. The engines go on. May be called again."""
+        if self._server is not None:
+            await self._server.stop()
+        await self.controller.stop()
+
+    def _metrics(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics page. Called in a thread: the state is read in the event loop."""
+        assert self._loop is not None
+
+        async def read() -> list[Metric]:
+            return metrics.read(self.controller, self._server.refused if self._server is not None else {})
+
+        families = asyncio.run_coroutine_threadsafe(read(), self._loop).result(READ_WITHIN_S)
+        return metrics.page(families, accept)
+
+
+class ControllerActor:
+    """The controller in a process of Ray's. It begins by itself, also when Ray has started the process again.
+
+    It has an event loop in a thread of its own, because Ray runs that of an actor only for calls. An end of a part of
+    the controller ends the process. `directory` and `config`: where relative paths begin, and `fleet.yaml`.
+    """
+
+    def __init__(self, directory: str, config: str) -> None:
+        logs.configure(json=True)
+        raise_limit()
+        os.chdir(directory)
+        self._config = Path(config)
+        self._service: ControllerService | None = None
+        self._error: ConfigError | None = None
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="controller", daemon=True).start()
+        self._serving = asyncio.run_coroutine_threadsafe(self._serve(), self._loop)
+
+    def addresses(self) -> dict[str, str] | str | None:
+        """Return the addresses of `http` and `directory`; a text if it cannot start, which says why; None before."""
+        if self._service is None:
+            return str(self._error) if self._error is not None else None
+        controller = self._service.controller
+        return {"http": controller.http, "directory": controller.directory.publisher.endpoint}
+
+    def pid(self) -> int:
+        """Return the process's id."""
+        return os.getpid()
+
+    def end(self) -> None:
+        """Stop all engines in order, and then the controller."""
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+
+    async def _end(self) -> None:
+        self._serving.cancel()
+        if (service := self._service) is not None:
+            await service.controller.end()
+            await service.stop()
+
+    async def _serve(self) -> None:
+        try:
+            while self._service is None:
+                try:
+                    service = ControllerService(load(self._config))
+                    await service.start()
+                    self._service, self._error = service, None
+                except ConfigError as error:  # for example, an earlier process is not gone yet
+                    if str(error) != str(self._error):
+                        logger.error("the controller can't start: %s", error)
+                    self._error = error
+                    await asyncio.sleep(START_AGAIN_S)
+            await self._service.controller.wait()
+        except Exception:
+            logger.critical("the controller can't go on, and is started again", exc_info=True)
+            logging.shutdown()
+            os._exit(1)
+
+
+async def started(actor: Any) -> dict[str, str]:
+    """Return the addresses of a controller when it has started. Raises `ConfigError` if it cannot."""
+    while not isinstance(addresses := await actor.addresses.remote(), dict):
+        if addresses is not None:
+            raise ConfigError(addresses)
+        await asyncio.sleep(POLL_S)
+    return addresses
+
+
+def make(config: Path, resource: str) -> Any:
+    """Return the controller's actor, which is made if it is not there. `resource`: of the node that is to have it."""
+    return (
+        ray.remote(ControllerActor)
+        .options(
+            name=ACTOR,
+            namespace=NAMESPACE,
+            lifetime="detached",
+            get_if_exists=True,
+            max_restarts=-1,
+            num_cpus=0,
+            resources={resource: 0.001},
+        )
+        .remote(str(Path.cwd()), str(config.absolute()))
+    )

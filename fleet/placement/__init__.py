@@ -1,1 +1,0 @@
-"""Which engine has which camera: a state machine without input or output, to which times are given as arguments."""

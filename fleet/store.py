@@ -1,0 +1,187 @@
+"""What the controller remembers: a SQLite file on the head.
+
+It has the cameras that differ from the configuration, what is hidden of cameras, the drains, and the place of each
+camera. A change of a camera is on the disk before it is answered. docs/fleet.md says how the file is backed up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stream import file_lock
+from stream.settings.config_error import ConfigError
+
+VERSION = 2
+_TABLES = """
+CREATE TABLE IF NOT EXISTS cameras (camera TEXT PRIMARY KEY, settings TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS places (camera TEXT PRIMARY KEY, generation INTEGER NOT NULL, engine TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS drains (engine TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hidden (body TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+Statement = tuple[str, Sequence[object]]
+"""SQL and its parameters."""
+
+
+class StoreError(Exception):
+    """Nothing was written. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The content of the file."""
+
+    cameras: Mapping[str, Mapping[str, Any] | None]
+    """Settings of cameras that were added or changed since the configuration; None: it was removed."""
+    places: Mapping[str, tuple[int, str | None]]
+    """The generation and the engine of each camera that was placed."""
+    drains: frozenset[str]
+    hidden: Sequence[Mapping[str, Any]]
+    """What is hidden of cameras, as `HiddenCamera`."""
+
+
+def camera_changed(camera: str, settings: Mapping[str, Any] | None) -> Statement:
+    """Keep a camera's settings; None: it was removed, although the configuration has it."""
+    return "INSERT OR REPLACE INTO cameras VALUES (?, ?)", (camera, None if settings is None else json.dumps(settings))
+
+
+def camera_as_configured(camera: str) -> Statement:
+    """Forget a camera's settings: they are those of the configuration, or it has none."""
+    return "DELETE FROM cameras WHERE camera = ?", (camera,)
+
+
+def camera_hidden(hidden: Mapping[str, Any]) -> Statement:
+    """Keep what is hidden of a camera, also after it was removed."""
+    return "INSERT OR IGNORE INTO hidden VALUES (?)", (json.dumps(hidden, sort_keys=True),)
+
+
+def placed(camera: str, generation: int, engine: str | None) -> Statement:
+    """Keep where a camera is placed."""
+    return "INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (camera, generation, engine)
+
+
+def place_forgotten(camera: str) -> Statement:
+    """Forget the place of a camera that was removed."""
+    return "DELETE FROM places WHERE camera = ?", (camera,)
+
+
+def drained(engine: str, draining: bool) -> Statement:
+    """Keep whether an engine is drained."""
+    return ("INSERT OR IGNORE INTO drains VALUES (?)" if draining else "DELETE FROM drains WHERE engine = ?"), (engine,)
+
+
+class Store:
+    """The file. Its methods block; any thread may call them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._turn = threading.Lock()
+        """For the connection: closing it while another thread writes would crash."""
+        self._lock: int | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> Kept:
+        """Open or create the file, and return its content.
+
+        Raises `ConfigError` naming `controller.store` if it is in use by another controller, or cannot be used.
+        """
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = file_lock.hold(lock)
+            if self._lock is None:
+                raise ConfigError(
+                    f"controller.store: {self.path} is in use by another controller ({file_lock.holder_of(lock)})"
+                )
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _check_kind(self.path)
+            self.path.chmod(0o600)
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=1.0, check_same_thread=False)
+            self._connection = connection
+            _check_version(connection, self.path)  # first: nothing is written to a file of another program
+            connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            return _read(connection)
+        except ConfigError:
+            self.close()
+            raise
+        except (OSError, sqlite3.Error, ValueError) as error:
+            self.close()
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise ConfigError(
+                f"controller.store: {self.path} can't be used: {reason}; move it away, or put a backup in its place "
+                f"(docs/fleet.md says what a lost one costs)"
+            ) from None
+
+    def write(self, statements: Iterable[Statement]) -> None:
+        """Write all statements, or none. Returns when they are on the disk. Raises `StoreError`."""
+        with self._turn:
+            connection = self._connection
+            if connection is None:
+                raise StoreError("it is closed")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                for sql, parameters in statements:
+                    connection.execute(sql, parameters)
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                if connection.in_transaction:
+                    connection.rollback()
+                raise StoreError(str(error)) from error
+
+    def close(self) -> None:
+        """Close the file, after what is being written. May be called again."""
+        with self._turn:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+            if self._lock is not None:
+                os.close(self._lock)  # which ends the lock
+                self._lock = None
+
+
+def check(path: Path) -> None:
+    """Raise `ConfigError` naming `controller.store` if the file exists and cannot be used. Changes nothing."""
+    if not path.exists():
+        return
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        _check_kind(path)
+        # Otherwise SQLite would take over what a crash left, or leave files of its own.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            _check_version(connection, path)
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(f"controller.store: {path} can't be used: {error}") from None
+
+
+def _check_kind(path: Path) -> None:
+    if not path.is_file():  # SQLite would wait for a named pipe
+        raise ConfigError(f"controller.store: {path} can't be used: it is not a file")
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (0, VERSION):
+        raise ConfigError(f"controller.store: {path} is of another version of partstream")
+    if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+def _read(connection: sqlite3.Connection) -> Kept:
+    return Kept(
+        {
+            name: None if settings is None else json.loads(settings)
+            for name, settings in connection.execute("SELECT camera, settings FROM cameras")
+        },
+        {row[0]: (row[1], row[2]) for row in connection.execute("SELECT * FROM places")},
+        frozenset(name for (name,) in connection.execute("SELECT engine FROM drains")),
+        [json.loads(body) for (body,) in connection.execute("SELECT body FROM hidden")],
+    )

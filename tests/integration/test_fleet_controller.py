@@ -1,0 +1,281 @@
+"""The controller with engines of this process: it makes them, gives them cameras, and takes these from lost ones."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import zmq
+import zmq.asyncio
+
+import fleet.engines as engines_module
+from fleet.controller import Controller
+from fleet.controller_actor import ControllerService
+from fleet.store import StoreError
+from stream.cameras.changes import NotSavedError
+from stream.results import Place, decode
+from stream.settings.config_error import ConfigError
+from support.fleet.local_cluster import LocalCluster, SimulatedEngine, cameras, configured, serving
+from support.waiting import until
+
+TWO: dict[str, Any] = {"least": 2, "reserve": 0}
+
+
+def settled(controller: Controller, cluster: LocalCluster, count: int) -> dict[str, str] | None:
+    """Return which engine has each of so many cameras, once all are live and none moves."""
+    places, having = controller.placement.cameras.values(), cluster.having()
+    if sum(camera.live and camera.old is None for camera in places) != count or len(having) != count:
+        return None
+    of_engines = sum(len(one.actor.generations) for one in cluster.handles.values() if not one.dead.done())
+    return having if of_engines == count else None
+
+
+async def test_engines_are_made_and_get_their_cameras_with_passwords_and_rising_generations(tmp_path: Path) -> None:
+    door = {"id": "door", "source": "rtsp://user:secret@10.0.0.7/1", "max_fps": 5, "expected_mpx": 1}
+    config = configured(tmp_path, cameras=[door], engine={"model": {"profile": "free"}}, engines=TWO)
+    async with serving(config) as (controller, _, cluster):
+        await until(lambda: settled(controller, cluster, 1))
+        (name,) = cluster.having().values()
+        engine = cluster[name]
+        assert engine.cameras["door"].settings == {"source": door["source"], "max_fps": 5.0}
+        assert engine.told["engine"]["model"] == {"profile": "free"}
+        assert (engine.told["name"], engine.told["node"]) == (name, f"node-{name[-1]}")
+        generation = engine.generations["door"]
+        await controller.cameras.patch("door", {"max_fps": 7})
+        await until(lambda: engine.cameras["door"].settings["max_fps"] == 7)
+        assert engine.generations["door"] == generation, "a change of settings is no move"
+        await controller.cameras.patch("door", {"enabled": False})
+        await until(lambda: not engine.cameras)
+        await controller.cameras.remove("door")
+        await controller.cameras.put("door", {"source": "pattern:"})
+        await until(lambda: cluster.having() and settled(controller, cluster, 1))
+        (name,) = cluster.having().values()
+        assert cluster[name].generations["door"] > generation
+        assert sorted(cluster.handles) == ["engine-1", "engine-2"]
+
+
+async def test_cameras_of_an_engine_that_ends_or_is_silent_live_elsewhere_and_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configured(tmp_path, cameras=cameras(4), engines=TWO)
+    async with serving(config) as (controller, _, cluster):
+        before = await until(lambda: settled(controller, cluster, 4))
+        assert sorted(before.values()) == ["engine-1"] * 2 + ["engine-2"] * 2
+        generations = dict(cluster["engine-1"].generations)
+        cluster.handles["engine-1"].kill()
+        await until(lambda: cluster.having() == dict.fromkeys(before, "engine-2"))
+        assert all(cluster["engine-2"].generations[camera] > number for camera, number in generations.items())
+        await until(lambda: controller.engines.all.keys() == {"engine-1", "engine-2"} and not controller.engines.ended)
+        assert controller.engines.lost == 1
+
+        monkeypatch.setattr(engines_module, "SILENT_S", 0.2)
+        paused = cluster.handles["engine-2"]
+        paused.paused = True
+        await until(lambda: set(cluster.having().values()) == {"engine-1"} and paused.dead.done())
+        assert controller.engines.lost == 2
+
+
+async def test_why_an_engine_has_ended_is_told_and_a_slow_start_is_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(name: str) -> SimulatedEngine:
+        engine = SimulatedEngine(name)
+        engine.starts = False
+        return engine
+
+    monkeypatch.setattr(engines_module, "SILENT_S", 0.05)
+    async with serving(configured(tmp_path), LocalCluster(slow)) as (controller, client, cluster):
+        await until(lambda: (engine := controller.engines.all.get("engine-1")) and engine.state == "starting")
+        cluster.handles["engine-1"].paused = True
+        paused_s = time.monotonic()
+        await until(lambda: time.monotonic() > paused_s + 3 * engines_module.SILENT_S)
+        assert controller.engines.all["engine-1"].state == "starting"
+        with mock.patch.object(engines_module, "AGAIN_S", 1000.0):
+            cluster.handles["engine-1"].paused = False
+            cluster["engine-1"].ends("model.device: no such CUDA device")
+            await until(lambda: controller.engines.all["engine-1"].state == "ended")
+        (shown,) = (await client.get("/api/v1/fleet/engines"))["engines"]
+        assert (shown["state"], shown["message"]) == ("lost", "model.device: no such CUDA device")
+
+
+async def test_engines_are_made_as_the_cameras_need_them_wait_for_nodes_and_end_when_they_are_empty(
+    tmp_path: Path,
+) -> None:
+    engines = {"least": 1, "reserve": 0, "most": 3, "empty_s": 1}
+    async with serving(configured(tmp_path, cameras=cameras(2), engines=engines), LocalCluster(nodes=1)) as parts:
+        controller, client, cluster = parts
+        await until(lambda: settled(controller, cluster, 2))
+        for number in range(2, 7):  # 140 Mpx/s in all
+            await controller.cameras.put(f"c{number}", {"source": "pattern:"})
+        await until(lambda: "engine-2" in controller.engines.all)
+        assert controller.engines.all["engine-2"].state == "waiting"
+        status = await client.get("/api/v1/status")
+        assert status["wanted_engines"] == 2 and status["cameras"]["unplaced"] == 3
+        cluster.nodes = 9
+        await until(lambda: settled(controller, cluster, 7))
+        for number in range(1, 7):
+            await controller.cameras.remove(f"c{number}")
+        await until(lambda: len(controller.engines.all) == 1 and not controller.engines.ended)
+        assert settled(controller, cluster, 1)
+        await cluster.close()
+
+
+async def test_an_engine_is_made_for_a_pinned_camera_and_waits_for_its_node_as_long_as_it_is_needed(
+    tmp_path: Path,
+) -> None:
+    async with serving(configured(tmp_path, cameras=cameras(1))) as (controller, _, cluster):
+        await until(lambda: settled(controller, cluster, 1))
+        await controller.cameras.put("pinned", {"source": "pattern:", "pin": "zone=2"})
+        await until(lambda: cluster.having() == {"c0": "engine-1", "pinned": "engine-2"})
+        await controller.cameras.put("nowhere", {"source": "pattern:", "pin": "zone=77"})
+        waiting = await until(lambda: controller.engines.all.get("engine-3"))
+        assert (waiting.pin, waiting.state) == ("zone=77", "waiting")
+        await until(lambda: "nowhere" in controller.directory.places)
+        assert controller.directory.places["nowhere"].state == "unplaced"
+        assert "zone=77" in controller.directory.places["nowhere"].reason
+        await controller.cameras.remove("nowhere")
+        await until(lambda: list(controller.engines.all) == ["engine-1", "engine-2"])
+        assert controller.engines.lost == 0
+
+
+async def test_a_camera_that_an_engine_refuses_goes_to_another(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, engines=TWO)) as (controller, _, cluster):
+        await until(lambda: len(controller.placement.engines) == 2)
+        cluster["engine-1"].refuses = "no such file"
+        await controller.cameras.put("c0", {"source": "pattern:"})
+        await until(lambda: settled(controller, cluster, 1))
+        assert "engine-1 refused it: no such file" in controller.placement.cameras["c0"].reason
+
+
+async def test_a_controller_that_starts_again_moves_no_camera_also_if_its_store_was_lost(tmp_path: Path) -> None:
+    config = configured(tmp_path, cameras=cameras(4), engines=TWO)
+    cluster = LocalCluster()
+    try:
+        async with serving(config, cluster) as (controller, _, _):
+            before = await until(lambda: settled(controller, cluster, 4))
+        generations = {name: cluster[name].generations for name in cluster.handles}
+        for lost in (False, True):
+            if lost:
+                for file in tmp_path.glob("fleet.db*"):
+                    file.unlink()
+            cluster.handles["engine-2"].paused = True  # it answers later than the other one
+            async with serving(config, cluster) as (controller, _, _):
+                await until(lambda controller=controller: "engine-1" in controller.placement.engines)
+                begun_s = time.monotonic()
+                await until(lambda begun_s=begun_s: time.monotonic() > begun_s + 0.2)
+                cluster.handles["engine-2"].paused = False
+                await until(lambda controller=controller: settled(controller, cluster, 4))
+                assert cluster.having() == before, lost
+                assert {name: cluster[name].generations for name in cluster.handles} == generations, lost
+                assert not sum(n for cause, n in controller.placement.moves.items() if cause != "kept")
+        cluster.handles["engine-1"].kill()
+        async with serving(config, cluster) as (controller, _, _):
+            await until(lambda: settled(controller, cluster, 4))
+            assert all(cluster.having()[camera] == one for camera, one in before.items() if one == "engine-2")
+    finally:
+        await cluster.close()
+
+
+async def test_a_drained_engine_gives_its_cameras_away_one_after_the_other_and_stays_drained(tmp_path: Path) -> None:
+    config = configured(tmp_path, cameras=cameras(4), engines=TWO)
+    cluster = LocalCluster()
+    try:
+        async with serving(config, cluster) as (controller, client, _):
+            await until(lambda: settled(controller, cluster, 4))
+            assert (await client.ask("POST", "/api/v1/fleet/drain/node-1"))[0] == 204
+            await until(lambda: set(cluster.having().values()) == {"engine-2"})
+        async with serving(config, cluster) as (controller, client, _):
+            await controller.cameras.put("c9", {"source": "pattern:", "expected_mpx": 1})
+            await until(lambda: cluster.having().get("c9") == "engine-2")
+            assert (await client.ask("DELETE", "/api/v1/fleet/drain/engine-1"))[0] == 204
+            await controller.cameras.put("c8", {"source": "pattern:"})
+            await until(lambda: cluster.having().get("c8") == "engine-1")
+    finally:
+        await cluster.close()
+
+
+async def test_while_the_store_cannot_be_written_changes_are_refused_and_lost_engines_cameras_move_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(statements: object) -> None:
+        raise StoreError("database or disk is full")
+
+    config = configured(tmp_path, cameras=cameras(4), engines=TWO)
+    async with serving(config) as (controller, client, cluster):
+        await until(lambda: settled(controller, cluster, 4))
+        with monkeypatch.context() as broken:
+            broken.setattr(controller._store, "write", full)
+            with pytest.raises(NotSavedError):
+                await controller.cameras.put("new", {"source": "pattern:"})
+            cluster.handles["engine-1"].kill()
+            await until(lambda: len(cluster["engine-2"].generations) == 4)
+            status, verdict, _ = await client.ask("GET", "/readyz")
+            assert status == 503 and "controller.store can't be written: database or disk is full" in str(verdict)
+        await until(lambda: not controller.problems)
+        kept = dict(cluster["engine-2"].generations)
+    async with serving(config) as (controller, _, _):
+        assert {name: camera.generation for name, camera in controller.placement.cameras.items()} == kept
+
+
+async def test_readers_of_the_directory_get_every_place_and_each_change(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO)) as (controller, _, cluster):
+        before = await until(lambda: settled(controller, cluster, 4))
+        with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as reader:
+            reader.connect(controller.directory.publisher.endpoint)
+            reader.subscribe(b"directory/v1/")
+            places: dict[str, Place] = {}
+
+            async def read(true: Any) -> None:
+                while not true():
+                    message = decode((await reader.recv_multipart())[1])
+                    assert isinstance(message, Place)
+                    places[message.camera] = message
+
+            await read(lambda: len(places) == 4)
+            assert {name: place.address and place.address.engine for name, place in places.items()} == before
+            first = next(camera for camera, engine in before.items() if engine == "engine-1")
+            generation = places[first].generation
+            await controller.drain("engine-1", True)
+            await read(lambda: places[first].generation > generation)
+            moved = places[first]
+            assert moved.address and moved.previous
+            assert (moved.address.engine, moved.previous.engine) == ("engine-2", "engine-1")
+            assert moved.previous_generation == generation
+            await read(lambda: places[first].previous is None)
+            await controller.cameras.remove(first)
+            await read(lambda: places[first].state == "removed")
+            await controller.cameras.patch(next(iter(controller.cameras.all)), {"enabled": False})
+            await read(lambda: "disabled" in {place.state for place in places.values()})
+
+
+async def test_a_fleet_that_is_ended_ends_its_engines_in_order_and_makes_no_others(tmp_path: Path) -> None:
+    async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO)) as (controller, _, cluster):
+        await until(lambda: settled(controller, cluster, 4))
+        made = dict(cluster.handles)
+        await controller.end()
+        assert all(handle.dead.done() for handle in made.values()) and controller.engines.lost == 0
+        assert cluster.handles == made
+
+
+@pytest.mark.parametrize(
+    ("controller", "text"),
+    [
+        ({"directory": "tcp://0.0.0.0:0"}, r"controller\.directory: anyone who can reach"),
+        ({"replay": "tcp://192.0.2.1:5570"}, r"controller\.replay: can't listen on"),
+        ({"http": {"bind": "0.0.0.0:0"}}, r"controller\.http\.bind: "),
+        ({"http": {"bind": "127.0.0.1:0", "tokens_file": "missing.yaml"}}, r"controller\.http\.tokens_file: "),
+        ({"store": "/proc/fleet.db"}, r"controller\.store: "),
+    ],
+)
+async def test_what_keeps_a_controller_from_starting_is_an_error_with_the_setting(
+    controller: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    right = configured(tmp_path)
+    wrong = right.model_dump() | {"controller": right.model_dump()["controller"] | controller}
+    with pytest.raises(ConfigError, match=text):
+        await ControllerService(type(right).model_validate(wrong)).start()
+    async with serving(right):  # the store and the addresses are free again
+        pass

@@ -1,0 +1,124 @@
+"""The fleet's manifest for KubeRay and its cluster files, without a cluster. Ray's own code reads them, and what a pod
+has is checked against Kubernetes' own schemas."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from ray.autoscaler._private import util
+from ray.autoscaler._private.kuberay import autoscaling_config
+
+from fleet.controller_actor import HEAD as HEAD_RESOURCE
+from fleet.settings import FleetConfig, load
+from support.repository import REPOSITORY
+
+FOLDER = REPOSITORY / "deploy" / "fleet"
+MANIFEST = FOLDER / "kuberay.yaml"
+OBJECTS: dict[str, dict[str, Any]] = {
+    found["kind"]: found for found in yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8"))
+}
+CLUSTER = OBJECTS["RayCluster"]
+HEAD: dict[str, Any] = CLUSTER["spec"]["headGroupSpec"]
+(WORKERS,) = CLUSTER["spec"]["workerGroupSpecs"]
+GROUPS = {"head": HEAD, "workers": WORKERS}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> FleetConfig:
+    """Return the configuration that the controller reads."""
+    file = tmp_path_factory.mktemp("pod") / "fleet.yaml"
+    file.write_text(OBJECTS["ConfigMap"]["data"]["fleet.yaml"], encoding="utf-8")
+    return load(file)
+
+
+@pytest.fixture(params=list(GROUPS.values()), ids=list(GROUPS))
+def group(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return request.param
+
+
+def pod(group: dict[str, Any]) -> dict[str, Any]:
+    return group["template"]["spec"]
+
+
+def container(group: dict[str, Any]) -> dict[str, Any]:
+    (only,) = pod(group)["containers"]
+    return only
+
+
+def test_pods_and_other_objects_are_valid_for_kubernetes(group: dict[str, Any]) -> None:
+    template = group["template"]
+    made = {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]}
+    for manifest in (made, OBJECTS["ConfigMap"], OBJECTS["PersistentVolumeClaim"]):
+        kubernetes_validate.validate(manifest, "1.30", strict=True)
+    sidecar = {"name": "autoscaler", **CLUSTER["spec"]["autoscalerOptions"]}
+    del sidecar["version"], sidecar["idleTimeoutSeconds"]
+    spec = template["spec"] | {"containers": [*template["spec"]["containers"], sidecar]}
+    kubernetes_validate.validate(made | {"spec": spec}, "1.30", strict=True)
+
+
+def test_the_autoscaler_has_room_for_an_engine_on_each_worker_and_for_the_controller_on_the_head(
+    config: FleetConfig,
+) -> None:
+    cluster = {**CLUSTER, "metadata": {**CLUSTER["metadata"], "namespace": "default"}}
+    types = autoscaling_config._derive_autoscaling_config_from_ray_cr(cluster)["available_node_types"]
+    head, workers = types.pop("headgroup"), types[WORKERS["groupName"]]
+    assert head["resources"][HEAD_RESOURCE] == 1 and head["resources"]["CPU"] == 0, "no engine runs there"
+    assert workers["resources"]["CPU"] == config.engines.num_cpus
+    assert workers["resources"]["GPU"] == config.engines.num_gpus
+    assert (workers["min_workers"], workers["max_workers"]) == (0, config.engines.most)
+
+
+def test_the_head_serves_the_ports_of_the_configuration(config: FleetConfig) -> None:
+    ports = {port["name"]: port["containerPort"] for port in container(HEAD)["ports"]}
+    bound = config.controller
+    for name, address in (("directory", bound.directory), ("replay", bound.replay), ("fleet-http", bound.http.bind)):
+        assert str(ports[name]) == (address or "").rpartition(":")[2]
+
+
+def test_every_path_of_the_configuration_is_mounted_or_copied(config: FleetConfig, group: dict[str, Any]) -> None:
+    engine, controller = config.engine, config.controller
+    paths = [engine["http"]["tokens_file"], engine["publish"]["curve_secret_key_file"]]
+    paths += [engine["publish"]["curve_allowed_keys"]]
+    if group is HEAD:
+        paths += [controller.store, controller.curve_secret_key_file, controller.curve_allowed_keys]
+        paths += [controller.http.tokens_file]
+        assert any(mount["mountPath"] == "/etc/partstream/fleet.yaml" for mount in container(HEAD)["volumeMounts"])
+        (command,) = container(HEAD)["lifecycle"]["postStart"]["exec"]["command"][2:]
+        assert "--config /etc/partstream/fleet.yaml" in command
+    mounts = {mount["mountPath"] for mount in container(group)["volumeMounts"]}
+    (copying,) = pod(group)["initContainers"]
+    copied = {f"/run/partstream/{Path(word).name}" for word in copying["command"] if word.startswith("/secrets/")}
+    for path in map(Path, map(str, paths)):
+        assert any(path.is_relative_to(mount) for mount in mounts), path
+        assert not path.is_relative_to("/run/partstream") or str(path) in copied, path
+
+
+def test_containers_have_no_rights_and_the_configuration_no_secret(group: dict[str, Any]) -> None:
+    assert pod(group)["securityContext"]["runAsNonRoot"] is True and pod(group)["enableServiceLinks"] is False
+    sidecar = CLUSTER["spec"]["autoscalerOptions"]
+    for each in (container(group), *pod(group)["initContainers"], sidecar):
+        assert each["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert "memory" in each["resources"]["limits"]
+    assert CLUSTER["spec"]["authOptions"]["mode"] == "token"
+    assert not re.search(r"(read|control)_token|://[^\s]*@", OBJECTS["ConfigMap"]["data"]["fleet.yaml"])
+
+
+@pytest.mark.parametrize("name", ["cluster.yaml", "autoscaling.yaml"])
+def test_ray_accepts_the_cluster_files_and_their_head_is_the_controllers(name: str) -> None:
+    given = yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+    util.validate_config(util.prepare_config(given))
+    start, up = given["head_start_ray_commands"][1:]
+    assert f"""--resources '{{"{HEAD_RESOURCE}":1}}'""" in start and "partstream fleet up --address auto" in up
+    for command in (start, up, *given["worker_start_ray_commands"]):
+        assert command.startswith(". ~/partstream/ray.env; "), "the token"
+    if (types := given.get("available_node_types")) is not None:
+        assert types["head"]["resources"][HEAD_RESOURCE] == 1

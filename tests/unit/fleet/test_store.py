@@ -1,0 +1,164 @@
+"""The controller's file: what it keeps, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import stat
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fleet import store as stored
+from fleet.store import Kept, Store, StoreError, check
+from stream.settings.config_error import ConfigError
+
+
+def opened(path: Path) -> Store:
+    store = Store(path / "fleet.db" if path.is_dir() else path)
+    store.open()
+    return store
+
+
+def content(path: Path) -> Kept:
+    """Return what a controller finds that starts now."""
+    store = Store(path)
+    try:
+        return store.open()
+    finally:
+        store.close()
+
+
+def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.write(
+        [
+            stored.camera_changed("door", {"source": "pattern:"}),
+            stored.camera_changed("yard", None),
+            stored.camera_changed("gone", None),
+            stored.camera_as_configured("gone"),
+            stored.placed("door", 7, "engine-1"),
+            stored.placed("door", 8, "engine-2"),
+            stored.placed("dock", 9, None),
+            stored.placed("yard", 8, None),
+            stored.place_forgotten("yard"),
+            stored.drained("engine-1", True),
+            stored.drained("engine-1", True),
+            stored.drained("engine-2", True),
+            stored.drained("engine-2", False),
+            stored.camera_hidden({"id": "door", "masks": {}}),
+            stored.camera_hidden({"masks": {}, "id": "door"}),
+        ]
+    )
+    store.close()
+    store.close()
+    assert content(store.path) == Kept(
+        {"door": {"source": "pattern:"}, "yard": None},
+        {"door": (8, "engine-2"), "dock": (9, None)},
+        frozenset({"engine-1"}),
+        [{"id": "door", "masks": {}}],
+    )
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    (tmp_path / "fleet.db").touch(0o644)
+    for store in (opened(tmp_path), opened(tmp_path / "new" / "fleet.db")):
+        store.write([stored.drained("engine-1", True)])
+        files = [path for path in store.path.parent.iterdir() if path.is_file()]
+        assert {"fleet.db", "fleet.db-wal"} <= {path.name for path in files}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+        store.close()
+
+
+def test_all_statements_are_written_or_none(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    with pytest.raises(StoreError, match="nowhere"):
+        store.write([stored.drained("engine-1", True), ("INSERT INTO nowhere VALUES (1)", ())])
+    store.write([stored.drained("engine-2", True)])
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.write([])
+    assert content(store.path).drains == {"engine-2"}
+
+
+def test_a_second_controller_cannot_use_the_file_until_the_first_has_ended(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    with pytest.raises(ConfigError, match=rf"controller\.store: .* in use by another controller \(.*{os.getpid()}"):
+        Store(store.path).open()
+    store.close()
+    content(store.path)
+
+
+@pytest.mark.parametrize("damage", [b"not a database" * 100, b"SQLite format 3\0" + bytes(range(256)) * 40])
+def test_a_damaged_file_is_left_alone_and_the_error_says_what_to_do(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "fleet.db"
+    path.write_bytes(damage)
+    for use in (Store(path).open, lambda: check(path)):
+        with pytest.raises(ConfigError, match=r"controller\.store: .*fleet\.db can't be used: "):
+            use()
+    with pytest.raises(ConfigError, match="move it away, or put a backup in its place"):
+        Store(path).open()
+    assert path.read_bytes() == damage
+
+
+def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    before = path.read_bytes()
+    for use in (Store(path).open, lambda: check(path)):
+        with pytest.raises(ConfigError, match="another version"):
+            use()
+    assert path.read_bytes() == before
+
+
+def test_what_cannot_be_a_file_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for name in ("file/fleet.db", "folder", "pipe"):
+        with pytest.raises(ConfigError, match=rf"controller\.store: .*{name} can't be used"):
+            Store(tmp_path / name).open()
+    for name in ("folder", "pipe"):
+        with pytest.raises(ConfigError, match=rf"controller\.store: .*{name} can't be used"):
+            check(tmp_path / name)
+
+
+def test_a_check_changes_no_file_of_a_store_that_was_closed_or_that_a_crash_left(tmp_path: Path) -> None:
+    closed, crashed = tmp_path / "closed", tmp_path / "crash #1"
+    closed.mkdir()
+    store = opened(closed)
+    store.write([stored.drained("engine-1", True)])
+    shutil.copytree(closed, crashed)
+    store.close()
+    for folder in (closed, crashed):
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        check(folder / "fleet.db")
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert content(crashed / "fleet.db").drains == {"engine-1"}
+    check(tmp_path / "absent.db")
+
+
+def test_it_may_be_closed_while_another_thread_writes(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    outcomes: list[str] = []
+    written = threading.Event()
+
+    def write() -> None:
+        try:
+            while True:
+                store.write([stored.drained(f"engine-{number}", True) for number in range(200)])
+                written.set()
+        except StoreError as error:
+            outcomes.append(str(error))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    written.wait()
+    store.close()
+    thread.join()
+    assert outcomes == ["it is closed"]
+    assert len(content(store.path).drains) == 200
