@@ -9,11 +9,6 @@ from urllib.parse import urlsplit
 _ALL_INTERFACES = ("0.0.0.0", "*", "[::]")
 
 
-def is_on_all_interfaces(address: str) -> bool:
-    """Return whether `address`, `scheme://host:port`, stands for all interfaces of its machine."""
-    return _host_and_port(address)[0] in _ALL_INTERFACES
-
-
 def public(address: str, host: str | None) -> str:
     """Return a bound address, `scheme://host:port`, as other hosts reach it: at `host`, if that is given.
 
@@ -28,11 +23,6 @@ def public(address: str, host: str | None) -> str:
     if ":" in host and not host.startswith("["):
         host = f"[{host}]"
     return f"{scheme}://{host}:{port}"
-
-
-def reached(address: str, machine: str) -> str:
-    """Return a bound address as other hosts reach it, if `machine` is the host that bound it."""
-    return public(address, machine) if is_on_all_interfaces(address) else address
 
 
 def public_http(address: str | None, host: str | None, endpoint: str) -> str | None:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from stream.membership.addresses import is_on_all_interfaces, public, public_http, reached
+from stream.membership.addresses import public, public_http
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,3 @@ def test_an_http_server_on_loopback_is_not_announced_to_other_hosts(
     http: str | None, host: str | None, endpoint: str, announced: str | None
 ) -> None:
     assert public_http(http, host, endpoint) == announced
-
-
-def test_only_a_socket_bound_to_all_addresses_is_reached_at_its_machines() -> None:
-    assert reached("tcp://0.0.0.0:5570", "10.0.0.2") == "tcp://10.0.0.2:5570"
-    assert reached("tcp://[::]:5570", "fd00::2") == "tcp://[fd00::2]:5570"
-    assert reached("tcp://127.0.0.1:5570", "10.0.0.2") == "tcp://127.0.0.1:5570"
-    assert is_on_all_interfaces("http://*:9095") and not is_on_all_interfaces("http://10.0.0.2:9095")
