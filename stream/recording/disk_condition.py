@@ -6,10 +6,12 @@ import errno
 import logging
 import shutil
 import sqlite3
+import time
 from pathlib import Path
 from typing import Literal
 
 from stream.settings.files import too_little
+from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ def reason_of(error: OSError | sqlite3.Error) -> FailReason:
 
 
 class DiskCondition:
-    """The condition of the directory of a section of the configuration. Each change is logged once.
+    """The condition of the directory of a section of the configuration. Changes are logged, each once a minute at most.
 
     `written`: what is not written while less than `least_free` bytes are free. `lost`: what is lost while nothing can
     be written, as a clause.
@@ -48,6 +50,7 @@ class DiskCondition:
         self._directory = directory
         self._written = written
         self._lost = lost
+        self._logged = RepeatLimiter(1, 60.0)
 
     def check_room(self) -> None:
         """Raise `NoRoomError` if less than the minimum is free, and OSError if that cannot be told."""
@@ -70,7 +73,7 @@ class DiskCondition:
 
     def works(self) -> None:
         """Note that writing works."""
-        if self.state != "ready":
+        if self.state != "ready" and self._logged.admit("ready", time.monotonic())[0]:
             logger.info("%s: %s is written again", self._section, self._directory)
         self.state, self.message, self.waits_for_room = "ready", "", False
 
@@ -85,6 +88,6 @@ class DiskCondition:
 
     def set(self, state: State, message: str) -> None:
         """Set a state other than ready."""
-        if state != self.state:
+        if state != self.state and self._logged.admit(state, time.monotonic())[0]:
             logger.error("%s: %s", self._section, message)
         self.state, self.message = state, message
