@@ -128,10 +128,9 @@ async def local_fleet(
     """
     os.environ.update(ENVIRONMENT)
     with tempfile.TemporaryDirectory(prefix="fleet") as folder:
-        cluster = Cluster(
-            initialize_head=True,
-            head_node_args={"num_cpus": 0, "resources": {HEAD: 1}, "object_store_memory": OBJECT_STORE_BYTES},
-        )
+        (dashboard,) = _free_ports(1)  # another Ray on this machine may have the usual one
+        head = {"num_cpus": 0, "resources": {HEAD: 1}, "object_store_memory": OBJECT_STORE_BYTES}
+        cluster = Cluster(initialize_head=True, head_node_args={**head, "dashboard_port": dashboard})
         try:
             made = [
                 cluster.add_node(num_cpus=1, object_store_memory=OBJECT_STORE_BYTES, node_name=f"node-{number}")

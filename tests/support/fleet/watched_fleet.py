@@ -75,7 +75,7 @@ async def watched_fleet(folder: Path, **http: Any) -> AsyncGenerator[WatchedFlee
             "publish": {"endpoint": "tcp://0.0.0.0:0", "replay": "tcp://0.0.0.0:0", "allow_plaintext": True},
         },
         cameras=[
-            *({"id": name, **source, "expected_mpx": 1.0} for name in CAMERAS),
+            *({"id": name, **source, "expected_mpx": 1.0, "enabled": False} for name in CAMERAS),
             {"id": UNPLACED, **source, "pin": "nowhere", "privacy": "skeleton"},
             *({"id": f"spare{number}", **source, "enabled": False} for number in range(SPARE)),
         ],
@@ -86,6 +86,9 @@ async def watched_fleet(folder: Path, **http: Any) -> AsyncGenerator[WatchedFlee
             async with serving(config, cluster) as (controller, client, _):
                 client.address = page
                 fleet = WatchedFleet(controller, cluster, page, client)
+                await until(lambda: sum(one.state == "running" for one in controller.engines.all.values()) == 2)
+                for name in CAMERAS:  # one after the other, so that both engines get some
+                    await controller.cameras.patch(name, {"enabled": True})
                 await until(lambda: fleet.of(FIRST) and fleet.of(SECOND))
                 await until(lambda: fleet.of(FIRST) | fleet.of(SECOND) == set(CAMERAS))
                 yield fleet
