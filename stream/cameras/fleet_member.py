@@ -159,7 +159,7 @@ def _pixels(camera: Camera) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an engine is in a fleet. `host`: in the addresses that readers are told; None: as they are bound.
+    """What an engine is in a fleet. `host`: the host in the addresses for readers; None: the bound one.
 
     `capacity`: megapixels per second, until it has measured this.
     """

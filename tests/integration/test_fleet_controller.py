@@ -25,7 +25,7 @@ TWO: dict[str, Any] = {"least": 2, "reserve": 0}
 
 
 def settled(controller: Controller, cluster: LocalCluster, count: int) -> dict[str, str] | None:
-    """Return which engine has each of so many cameras, once all are live and none moves."""
+    """Return which engine has each camera, once `count` are live and none moves."""
     places, having = controller.placement.cameras.values(), cluster.having()
     if sum(camera.live and camera.old is None for camera in places) != count or len(having) != count:
         return None
