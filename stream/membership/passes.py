@@ -65,9 +65,12 @@ class Passes:
         """Until when each view has been prolonged."""
 
     def learn(self, key: str, origins: Iterable[str]) -> None:
-        """Take over a key, 32 bytes as hexadecimal digits. Another one, of another controller, ends all passes."""
+        """Take over a key, 32 bytes as hexadecimal digits. Another one, of another controller, ends all passes.
+
+        A controller tells its time before its key, so that passes are accepted from now on.
+        """
         if (new := bytes.fromhex(key)) != self._key:
-            self._key, self._ahead_ms = new, None
+            self._key = new
             self._shown.clear()
         self.origins = frozenset(origins)
 
@@ -98,7 +101,9 @@ class Passes:
         return self._now_ms() + self._ahead_ms
 
     def _verified(self, text: str) -> Pass | None:
-        if self._ahead_ms is None or not text.startswith(PREFIX) or not text.isascii() or len(text) > MOST_BYTES:
+        if self._ahead_ms is None or not self._key:
+            return None
+        if not text.startswith(PREFIX) or not text.isascii() or len(text) > MOST_BYTES:
             return None
         body, _, signature = text.rpartition(".")
         if not hmac.compare_digest(signature, _signature(body, self._key)):
