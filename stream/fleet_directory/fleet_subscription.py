@@ -14,7 +14,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVarTuple, cast
 
 import zmq
-import zmq.asyncio
 
 from stream.fleet_directory.camera_moves import CameraMoves, Moved
 from stream.messaging.client_endpoints import parse_endpoint
@@ -106,7 +105,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._changed: set[str] = set()
         """Cameras whose links are to be checked."""
         self._queue: asyncio.Queue[tuple[_Link | None, Received | Gap | Exception]] = asyncio.Queue(QUEUED)
-        self._context: zmq.asyncio.Context | None = None
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._directory: EngineSubscription[Place] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -155,7 +154,7 @@ class FleetSubscription(Subscription[AnyMessage]):
     def open(self) -> None:
         if self._context is not None:
             return
-        context = self._context = zmq.asyncio.Context()
+        context = self._context = zmq.Context()
         context.set(zmq.MAX_SOCKETS, MAX_SOCKETS)
         self._queue = asyncio.Queue(QUEUED)
         try:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-import zmq.asyncio
+import zmq
 
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gaps import Filling, Hole, Sequences
@@ -167,7 +167,7 @@ class GapFilling:
         """Since when requests get no answer."""
         self._replay_again_at = 0.0
 
-    def open(self, context: zmq.asyncio.Context) -> None:
+    def open(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         """Begin to use sockets of this context."""
         if self._server is not None:
             self._replay = ReplayClient(context, self._server.endpoint, self._server.timeout_s, self._server.keys)

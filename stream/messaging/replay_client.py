@@ -37,8 +37,10 @@ class ReplayPage:
 class ReplayClient:
     """Sends one request at a time to `endpoint`; gives up after `timeout_s` without data."""
 
-    def __init__(self, context: zmq.asyncio.Context, endpoint: str, timeout_s: float, keys: ClientKeys | None) -> None:
-        self._context = context
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, timeout_s: float, keys: ClientKeys | None
+    ) -> None:
+        self._context = zmq.asyncio.Context(context)
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._keys = keys
@@ -75,8 +77,7 @@ class ReplayClient:
             self._socket = None
 
     def _open(self) -> zmq.asyncio.Socket:
-        socket = self._context.socket(zmq.DEALER)
-        self._socket = socket
+        socket = self._socket = self._context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVHWM, WINDOW)
         socket.setsockopt(zmq.MAXMSGSIZE, MOST_MESSAGE_BYTES)

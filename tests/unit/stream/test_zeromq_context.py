@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-import zmq.asyncio
+import zmq
 
 from stream import zeromq_context
 from stream.subscriber import subscribe
 
 
 @pytest.fixture
-def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[zmq.asyncio.Context]]:
+def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Contexts that wait, as for a name server that does not answer, in the order in which they are terminated."""
-    answered, contexts = threading.Event(), list[zmq.asyncio.Context]()
-    term = zmq.asyncio.Context.term
+    answered, contexts = threading.Event(), list[Any]()
+    term = zmq.Context.term
 
-    def wait(context: zmq.asyncio.Context) -> None:
+    def wait(context: Any) -> None:
         contexts.append(context)
         answered.wait()
         term(context)
 
-    monkeypatch.setattr(zmq.asyncio.Context, "term", wait)
+    monkeypatch.setattr(zmq.Context, "term", wait)
     monkeypatch.setattr(zeromq_context, "TERMINATE_WITHIN_S", 0.01)
     yield contexts
     answered.set()
@@ -31,7 +32,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[zmq.asyncio.Context]
 
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:1", "fleet://127.0.0.1:1"])
 async def test_a_subscription_can_be_closed_while_zeromq_waits(
-    endpoint: str, stuck: list[zmq.asyncio.Context], caplog: pytest.LogCaptureFixture
+    endpoint: str, stuck: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with subscribe(endpoint):
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
-import zmq.asyncio
+import zmq
 
 from stream.messaging.curve.keys import ClientKeys, KeyPair
 from stream.subscription.engine_subscription import Connection, EngineSubscription
@@ -21,8 +21,8 @@ def test_a_bad_address_or_key_is_named(connection: Connection) -> None:
         EngineSubscription(connection, ["results/v1/"]).open()
 
 
-def test_an_address_is_not_to_blame_if_there_can_be_no_further_socket() -> None:
-    context = zmq.asyncio.Context()
+async def test_an_address_is_not_to_blame_if_there_can_be_no_further_socket() -> None:
+    context = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 1)
     first, second = (EngineSubscription(Connection(GOOD), ["results/v1/"], context=context) for _ in range(2))
     first.open()
