@@ -118,18 +118,6 @@ async def test_engines_answer_browsers_from_the_fleets_page_only(tmp_path: Path)
         for body in ({}, {"page": "x", "cameras": []}, {"page": PAGE, "cameras": ["c"] * 257}, {"page": PAGE}):
             assert (await fleet.client.ask("POST", VIEWS, json=body, headers=bearer("wall")))[0] == 422
 
-        worker = "/page/engine_worker.js"
-        for token_name, engine, status in (("wall", FIRST, 200), ("wall", SECOND, 200), ("guard", here, 200)):
-            query = {"origin": fleet.address(engine)}
-            got, _, headers = await fleet.client.ask("GET", worker, params=query, headers=bearer(token_name))
-            assert got == status
-            assert headers["Content-Security-Policy"] == f"default-src 'none'; connect-src {fleet.address(engine)}"
-        other = fleet.address(SECOND if here == FIRST else FIRST)
-        for token_name, origin in (("wall", EVIL), ("wall", "*"), ("wall", ""), ("guard", other)):
-            query = {"origin": origin}
-            assert (await fleet.client.ask("GET", worker, params=query, headers=bearer(token_name)))[0] == 404
-        assert (await fleet.client.ask("GET", worker, params={"origin": other}))[0] == 401
-
 
 @pytest.mark.soak
 async def test_what_a_pass_began_ends_with_it_unless_it_is_renewed(

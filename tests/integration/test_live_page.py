@@ -215,7 +215,7 @@ async def test_an_overloaded_engine_and_missing_people_are_shown() -> None:
     config = configured({"id": "door", "source": "pattern:320x180@50", "ring_slots": 2})
     async with shown(config, SlowModel()) as (_, page):
         await page.wait_for(
-            f"/^The engine is overloaded: door .*[.] Lower max_fps, or choose/.test({text('#notice')})"
+            f"/^The model is too slow: door .*[.] Lower max_fps, or choose/.test({text('#notice')})"
             f" && {visible('#notice')} && {text('#health-text')} === 'Overloaded'"
         )
         await page.wait_for(f"/[0-9]+ % dropped/.test({text(tile('door', '.figures'))})")
@@ -245,6 +245,8 @@ async def test_a_lost_connection_to_the_engine_is_shown_and_restored() -> None:
         address = engine.http_address.removeprefix("http://")
         await engine.stop()
         await page.wait_for(f"{text('#notice')}.includes('connection to the engine is lost')")
+        await page.wait_for(f"{text(tile('door', '.message strong'))} === 'Engine not reachable'")
+        await page.wait_for("!document.querySelector('.tile .state[data-level=good]')")
         again = config.model_copy(update={"http": config.http.model_copy(update={"bind": address})})
         async with Engine(again, model=FreeModel()):
             before = await page.evaluate("document.querySelector('.tile canvas').drawn.at")

@@ -2,8 +2,8 @@
 
 No path is looked up on the disk.
 
-They are open, because they contain no data. Their Content-Security-Policy limits the browser to content from this
-server, whatever a camera's name or a response contains.
+They are open, because they contain no data. Their Content-Security-Policy limits the browser to scripts and content of
+this server, whatever a camera's name or a response contains; a fleet's page may connect to other servers, too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ POLICY = (
     "connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
+FLEET_POLICY = POLICY.replace("connect-src 'self'", "connect-src 'self' http: https:")
+"""Engines are at any address, and new ones join while the page is open."""
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
@@ -31,34 +33,37 @@ _FOLDER = resources.files("stream.http") / "page"
 
 def page_routes() -> list[Route]:
     """Return the routes `/`, `/review`, and `/page/NAME` for each other file."""
-    return [*live_page_files(), *file_routes(_FOLDER / REVIEW, f"/{REVIEW}", f"/page/{REVIEW}/")]
+    live, review = _files(_FOLDER, "/", "/page/"), _files(_FOLDER / REVIEW, f"/{REVIEW}", f"/page/{REVIEW}/")
+    return [_route(path, file, POLICY) for path, file in (live | review).items()]
 
 
-def live_page_files() -> list[Route]:
-    """Return the routes of the live page: `/`, and `/page/NAME` for each other file."""
-    return file_routes(_FOLDER, "/", "/page/")
+def fleet_page_routes(folder: Traversable) -> list[Route]:
+    """Return the routes of a fleet's live page: an engine's, with the files of this folder in place of some."""
+    files = _files(_FOLDER, "/", "/page/") | _files(folder, "/", "/page/")
+    return [_route(path, file, FLEET_POLICY) for path, file in files.items()]
 
 
-def file_routes(folder: Traversable, root: str, others: str) -> list[Route]:
-    """Return a route for each file of a page: `root` for `index.html`, and `others` with its name for each other."""
-    files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
-    return [
-        _route(root if name == ROOT_FILE else others + name, body, TYPES[suffix])
-        for name, body in sorted(files.items())
-        if (suffix := name[name.rfind(".") :]) in TYPES
-    ]
+def _files(folder: Traversable, root: str, others: str) -> dict[str, Traversable]:
+    """Return the files of a page by address: `root` for `index.html`, and `others` with its name for each other."""
+    files = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.name)
+    return {root if file.name == ROOT_FILE else others + file.name: file for file in files if _suffix(file) in TYPES}
 
 
-def _route(path: str, body: bytes, content_type: str) -> Route:
+def _suffix(file: Traversable) -> str:
+    return file.name[file.name.rfind(".") :]
+
+
+def _route(path: str, file: Traversable, policy: str) -> Route:
     summary = {"/": "The live page.", f"/{REVIEW}": "The review page."}.get(path, "A file of a page.")
+    content_type = TYPES[_suffix(file)]
     answers = (Answer(200, "The file.", None, content_type),)
-    handler = _handler(body, content_type)
+    handler = _handler(file.read_bytes(), content_type, policy)
     return Route("GET", path, "open", handler, answers, summary, limited=False, scope="none")
 
 
-def _handler(body: bytes, content_type: str) -> Handler:
+def _handler(body: bytes, content_type: str, policy: str) -> Handler:
     async def answer(request: web.Request) -> web.Response:
-        headers = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
+        headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
         return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
 
     return answer

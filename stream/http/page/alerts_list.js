@@ -1,6 +1,6 @@
 // The list of alerts: open ones first, then the latest, each with the picture of the moment when it began.
 
-import { Problem, ask } from "./api.js"
+import { ask } from "./api.js"
 import { child, field, setText } from "./elements.js"
 import { keep } from "./kept_rows.js"
 import { clockTime, duration, plural, words } from "./words.js"
@@ -25,12 +25,11 @@ export const isOpen = (alert) => alert.state !== "cleared"
 export class AlertsList {
   /**
    * Calls `on.open(camera)` (null: all cameras) when an alert is selected, `on.changed()` when alerts have changed, and
-   * `on.nowUs(camera)` for the time of a camera's latest frame, or null.
+   * `on.nowUs(camera)` for the time of a camera's latest frame, or null. `available`: whether this page shows alerts.
    */
-  constructor(on) {
+  constructor(available, on) {
+    this.available = available
     this.on = on
-    /** Whether the engine has alerts; earlier ones have not. */
-    this.available = false
     this.mayAcknowledge = false
     this.alerts = new Map()
     this.camera = null
@@ -43,14 +42,14 @@ export class AlertsList {
 
   /** Read the alerts from the engine, and whether it has rules. */
   async load() {
+    if (!this.available) return
     this.arrived ??= []
     try {
       const { alerts } = await ask("GET", `${PATH}?limit=${MOST_SHOWN}`) // the open ones first
       this.alerts = new Map(alerts.map((alert) => [alert.alert, alert]))
-      this.available = true
       this.#showRules(await ask("GET", "/api/v1/rules").catch(() => ({})))
-    } catch (error) {
-      if (error instanceof Problem && error.status === 404) this.available = false
+    } catch {
+      // loaded again when the page is connected again
     }
     const arrived = this.arrived ?? []
     this.arrived = null
@@ -60,6 +59,7 @@ export class AlertsList {
 
   /** Take a message about an alert. */
   take(alert) {
+    if (!this.available) return
     this.arrived?.push(alert)
     if (!this.#add(alert)) return
     if (alert.state === "began") {

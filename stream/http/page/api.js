@@ -1,4 +1,4 @@
-// Requests to the engine. Problem details become errors.
+// Requests to an engine or a controller. Problem details become errors.
 
 export class Problem extends Error {
   /** `fields`: the errors of fields, [[name, text], …]. */
@@ -11,7 +11,7 @@ export class Problem extends Error {
 }
 
 /**
- * Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the engine is not
+ * Returns the response's JSON, or null if it has no body. Throws `Problem`, with status 0 if the server is not
  * reachable or its response is cut off. `request` is used as `fetch` is.
  */
 export async function ask(method, path, body, request = (...parts) => fetch(...parts)) {
@@ -25,7 +25,7 @@ export async function ask(method, path, body, request = (...parts) => fetch(...p
     if (!answer.ok) throw await problemOf(answer)
     return answer.status === 204 ? null : await answer.json()
   } catch (error) {
-    throw error instanceof Problem ? error : new Problem(0, "Cannot reach the engine.")
+    throw error instanceof Problem ? error : new Problem(0, "The server cannot be reached.")
   }
 }
 
@@ -33,7 +33,7 @@ export async function ask(method, path, body, request = (...parts) => fetch(...p
 export async function problemOf(answer) {
   const details = await answer.json().catch(() => ({}))
   const fields = (details.errors ?? []).map((error) => [error.field, error.detail])
-  const text = details.detail ?? `The engine responded with status ${answer.status}.`
+  const text = details.detail ?? `The server responded with status ${answer.status}.`
   return new Problem(answer.status, text, fields, Number(answer.headers.get("Retry-After")) || 0)
 }
 

@@ -1,18 +1,16 @@
-// The live page: connects the engine's messages, the views and the user's input.
+// The live page: connects what engines send, the views and the user's input.
 
-import { ask } from "./api.js"
 import { AlertsList } from "./alerts_list.js"
 import { CameraForm } from "./camera_form.js"
 import { CameraViews } from "./camera_views.js"
 import { Camera } from "./cameras.js"
 import { field } from "./elements.js"
+import { Engines } from "./engines.js"
 import { EventsList } from "./events_list.js"
 import { showHealth } from "./health.js"
 import { buildHelp } from "./help.js"
 import { legend } from "./legend.js"
-import { MessageFeed } from "./message_feed.js"
 import { PictureChoice } from "./picture_choice.js"
-import { PictureFeed } from "./picture_feed.js"
 import { Session } from "./session.js"
 import { SHORTCUTS, listenToShortcuts } from "./shortcuts.js"
 import { themeButton } from "./theme.js"
@@ -25,42 +23,38 @@ const NOTICE_MS = 4000 // minimum time between changes of the notice, so that it
 
 class App {
   constructor() {
-    this.connected = false
-    this.lost = false
-    this.stats = null
-    this.pictureError = ""
+    this.signedIn = this.listed = false
+    this.problem = "" // why the cameras are not known
     this.noticedAt = 0
     this.listing = 0
 
     buildHelp(SHORTCUTS, legend())
     this.session = new Session({
       signedIn: (role) => this.#signedIn(role),
-      failed: () => this.#connection(false),
-    })
-    this.messages = new MessageFeed({
-      message: (kind, message) => this.#take(kind, message),
-      connection: (connected) => this.#connection(connected),
-      missed: () => this.alerts.available && this.alerts.load(),
-      refused: () => this.session.askForToken(),
-    })
-    this.pictures = new PictureFeed({
-      picture: (picture) => this.views.screens(picture.camera).forEach((screen) => screen.take(picture)),
-      error: (text) => (this.pictureError = text),
+      failed: (error) => (this.problem = error.message),
     })
     const changed = () => {
       this.#update()
       this.#choosePictures()
     }
-    this.views = new CameraViews({
-      opened: changed,
+    this.engines = new Engines({
+      message: (kind, message) => this.#take(kind, message),
+      picture: (picture) => this.views.screens(picture.camera).forEach((screen) => screen.take(picture)),
+      missed: () => this.alerts.load(),
+      listChanged: () => this.list(),
       changed,
-      viewChanged: () => this.#choosePictures(),
+      refused: () => this.session.askForToken(),
+    })
+    this.views = new CameraViews({
+      opened: () => this.#viewChanged(),
+      changed,
+      viewChanged: () => this.#viewChanged(),
       alerts: (id) => this.alerts.openOf(id),
       drawn: (camera, bitmap, epoch, frame) => this.events.drawn(camera, bitmap, epoch, frame),
       change: (id) => this.form.open(this.views.cameras.get(id)),
       zonesSaved: () => {
         this.list()
-        if (this.alerts.available) this.alerts.load() // rules can name zones that are gone
+        this.alerts.load() // rules can name zones that are gone
       },
     })
     this.choice = new PictureChoice(this.views, () => this.#choosePictures())
@@ -68,7 +62,7 @@ class App {
     this.events = new EventsList(field("events"), field("no-events"), {
       open: (id) => known(id) && this.views.open(id),
     })
-    this.alerts = new AlertsList({
+    this.alerts = new AlertsList(this.engines.own, {
       open: (id) => (id === null || known(id)) && this.views.open(id),
       nowUs: (id) => known(id)?.latest?.capture_us ?? null,
       changed: () => this.#update(),
@@ -82,49 +76,51 @@ class App {
 
   #listen() {
     themeButton(field("theme"))
+    field("review").hidden = !this.engines.own
     listenToShortcuts(this.views)
     field("add").addEventListener("click", () => this.form.open())
-    document.addEventListener("visibilitychange", () => this.#visibility())
+    document.addEventListener("visibilitychange", () => this.#viewChanged())
     setInterval(() => this.#update(), UPDATE_MS)
-    setInterval(() => this.connected && !document.hidden && this.list(), LIST_EVERY_MS)
+    setInterval(() => this.signedIn && !document.hidden && this.list(), LIST_EVERY_MS)
   }
 
   async #signedIn(role) {
+    this.signedIn = true
     this.views.canChange = role === "control"
     field("add").hidden = !this.views.canChange
     field("empty-control").hidden = !this.views.canChange
     field("empty-read").hidden = this.views.canChange
     this.alerts.mayAcknowledge = role !== "read"
     await Promise.all([this.list(), this.alerts.load()])
-    this.messages.withAlerts = this.alerts.available
-    this.messages.connect(!document.hidden)
-    this.pictures.again()
     this.views.begin()
+    this.engines.begin()
   }
 
   /** Load the cameras and their settings. */
   async list() {
     let views
     try {
-      views = (await ask("GET", "/api/v1/cameras")).cameras
+      views = await this.engines.list()
     } catch (error) {
+      this.problem = error.message
       if (error.status === 401) this.session.askForToken()
       return
     }
     const before = this.views.cameras
     const now = new Map(views.map((view) => [view.id, before.get(view.id) ?? new Camera(view)]))
     for (const view of views) now.get(view.id).take(view)
+    this.listed = true
     this.views.show(now)
     this.#update()
+    this.views.wall.update(now.keys())
     this.#choosePictures()
   }
 
-  // -- the engine's messages --------------------------------------------------------------------------------------
+  // -- what engines send -----------------------------------------------------------------------------------------
   #take(kind, message) {
     const { cameras } = this.views
     if (message.model) takeModel(message.model)
     if (kind === "stats") {
-      this.stats = message
       for (const one of message.cameras) cameras.get(one.camera)?.addStats(one, message.at_us, message.load)
       if (message.cameras.some((one) => !cameras.has(one.camera))) this.#listSoon()
       this.alerts.listed(message.open_alerts)
@@ -145,31 +141,24 @@ class App {
     }, RELIST_MS)
   }
 
-  #connection(connected) {
-    if (connected && !this.connected) this.list() // for changes in the meantime
-    if (connected && this.alerts.available) this.alerts.load()
-    this.connected = connected
-    this.lost = !connected
-    this.#updateHealth()
+  /** Request what is needed of the visible cameras only. */
+  #viewChanged() {
+    this.engines.watch(this.views.visible)
+    this.#update()
+    this.#choosePictures()
   }
 
-  /** Request pictures of the visible cameras only. */
   #choosePictures() {
     const { cameras, width, fps } = this.choice.choose()
-    this.pictures.show(cameras, width, fps)
-  }
-
-  #visibility() {
-    this.messages.withResults = !document.hidden // also when it connects again
-    if (this.connected) this.messages.connect()
-    this.#choosePictures()
+    this.engines.show(cameras, width, fps)
   }
 
   // -- display ---------------------------------------------------------------------------------------------------
   #update() {
     if (document.hidden) return
-    const { filter, opened } = this.views
-    this.views.update(this.connected)
+    const { cameras, filter, opened } = this.views
+    for (const [id, camera] of cameras) camera.follow(this.engines.at(id), this.engines.lost(id))
+    this.views.update(this.listed)
     this.events.choose(filter.text, opened)
     this.alerts.choose(opened)
     this.alerts.update()
@@ -187,13 +176,17 @@ class App {
 
   /** Returns [level, short text, notice]. */
   #health() {
-    const cameras = [...this.views.cameras.values()]
-    if (!this.connected && !this.lost) return ["wait", "Connecting…", ""]
-    if (!this.connected) {
-      return ["bad", "Disconnected", "The connection to the engine is lost. Reconnecting…"]
+    if (!this.listed) return this.problem ? ["bad", "Disconnected", this.problem] : ["wait", "Connecting…", ""]
+    const cameras = [...this.views.cameras.values()].filter((camera) => camera.status.reason !== "disabled")
+    const live = cameras.filter((camera) => camera.live)
+    const { all, problem } = this.engines
+    if (problem && live.length) return ["warn", `Pictures of ${plural(live.length, "camera")}`, problem]
+    if (problem) return ["bad", "Disconnected", problem]
+    const known = all.filter((engine) => engine.stats)
+    const unready = known.find(({ stats }) => !stats.ready)
+    if (unready) {
+      return ["bad", "Not ready", `${unready.name || "The engine"} is not ready: ${unready.stats.ready_reason}`]
     }
-    if (this.stats && !this.stats.ready)
-      return ["bad", "Not ready", `The engine is not ready: ${this.stats.ready_reason}`]
     const failing = cameras.filter((camera) => camera.failing)
     if (failing.length) {
       return ["warn", "Errors", `The model fails: ${some(failing, drops)}. The engine's log has the reason.`]
@@ -201,25 +194,25 @@ class App {
     const busy = cameras.filter((camera) => camera.overloaded)
     if (busy.length) {
       const remedy = "Lower max_fps, or choose a smaller detector_size."
-      return ["warn", "Overloaded", `The engine is overloaded: ${some(busy, overload)}. ${remedy}`]
+      return ["warn", "Overloaded", `The model is too slow: ${some(busy, overload)}. ${remedy}`]
     }
     const dropping = cameras.filter((camera) => camera.dropping)
     if (dropping.length) {
       const why = "The model is not the cause: the frames arrive in bursts, or other programs use this machine."
       return ["warn", "Frames dropped", `${some(dropping, drops)}. ${why} A larger ring_slots may help.`]
     }
-    const down = cameras.filter(
-      (camera) =>
-        !camera.live &&
-        camera.status.reason !== "disabled" &&
-        (camera.status.reason || camera.status.state !== "connecting"),
-    )
-    if (this.pictureError) return ["warn", "No pictures", this.pictureError]
-    if (down.length) return ["bad", `${down.length} of ${plural(cameras.length, "camera")} down`, ""]
-    if (this.stats && !this.stats.model.trained && this.stats.model.profile !== "free")
+    const refused = all.find((engine) => engine.pictureError)
+    if (refused) return ["warn", "No pictures", refused.pictureError]
+    const down = cameras.filter((camera) => !camera.live)
+    const begun = down.filter(({ status }) => status.reason || status.state !== "connecting")
+    const of = `of ${plural(cameras.length, "camera")}`
+    if (begun.length) return ["bad", `${begun.length} ${of} down`, ""]
+    if (down.length) return ["wait", `${down.length} ${of} connecting`, ""]
+    if (known.some(({ stats }) => !stats.model.trained && stats.model.profile !== "free"))
       return ["warn", "Untrained model", "The model is not trained: its labels mean nothing."]
     if (!cameras.length) return ["good", "Ready", ""]
-    return ["good", `${plural(cameras.length, "camera")} live`, this.stats ? reducedDetail(this.stats.load) : ""]
+    const busiest = known.toSorted((a, b) => b.stats.load.ease_level - a.stats.load.ease_level)[0]
+    return ["good", `${plural(cameras.length, "camera")} live`, busiest ? reducedDetail(busiest) : ""]
   }
 }
 

@@ -10,9 +10,9 @@ export class CameraViews {
   /**
    * Calls `on.opened(id)` after a camera was enlarged (null: none is), `on.viewChanged()` after others have come into
    * view, `on.changed()` after a camera's status or the filter has changed, `on.alerts(id)` for a camera's open alerts,
-   * and the rest as `Detail` does. `windowed`: as for a `Wall`.
+   * and the rest as `Detail` does.
    */
-  constructor(on, windowed = false) {
+  constructor(on) {
     this.on = on
     this.cameras = new Map()
     this.opened = null
@@ -26,7 +26,7 @@ export class CameraViews {
     })
     const look = () => ({ filter: this.filter.text, detector: this.detector })
     const open = (id) => this.open(id)
-    this.wall = new Wall(field("wall"), () => ({ ...look(), chosen: null, states: 1 }), { ...on, open }, windowed)
+    this.wall = new Wall(field("wall"), () => ({ ...look(), chosen: null, states: 1 }), { ...on, open })
     const close = () => this.open(null)
     const toggle = (name) => this.toggle(name)
     this.detail = new Detail(() => ({ ...look(), zones: this.zones }), { ...on, close, toggle })

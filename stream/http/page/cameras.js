@@ -20,15 +20,33 @@ export class Camera {
   constructor(view) {
     this.id = view.id
     this.run = ""
+    /** The connection to its engine; null while the page has none. */
+    this.engine = null
+    this.heard = this.lost = null
     this.take(view)
     this.#reset()
   }
 
-  /** Take the camera's settings and status from the API. */
-  take(view) {
-    this.settings = view.settings
-    this.status = view.status
-    this.privacy = view.privacy
+  /** Take the camera's settings and status from the list of cameras. */
+  take({ settings, status, privacy }) {
+    this.settings = settings
+    this.listed = status
+    if (!this.heard) this.privacy = privacy
+  }
+
+  /** Take the connection to its engine, and a status that says why nothing comes from there: null if it does. */
+  follow(engine, lost) {
+    this.engine = engine
+    this.lost = lost
+    if (engine) return
+    this.heard = null
+    this.samples = []
+  }
+
+  /** What to show: why the page gets nothing, or what the engine has said last, or what the list says. */
+  get status() {
+    const known = this.heard ?? this.listed
+    return known.reason === "disabled" ? known : (this.lost ?? known)
   }
 
   #reset() {
@@ -59,7 +77,7 @@ export class Camera {
   addStatus(status) {
     const { state, reason, message, at_us, epoch, clock, size } = status
     this.privacy = status.privacy ?? "off"
-    this.status = { ...this.status, state, reason, message, at_us, epoch, clock, size: size ?? this.status.size }
+    this.heard = { state, reason, message, at_us, epoch, clock, size: size ?? this.heard?.size }
     if (state !== "live") this.samples = []
   }
 
@@ -69,8 +87,8 @@ export class Camera {
     this.load = load
     this.samples.push({ atUs, decoded, processed, dropped, level: load.ease_level })
     if (this.samples.length > MAX_SAMPLES) this.samples.shift()
-    if (this.status.state !== stats.state && stats.state !== "ended")
-      this.status = { ...this.status, state: stats.state }
+    const known = this.heard ?? this.listed
+    if (known.state !== stats.state && stats.state !== "ended") this.heard = { ...known, state: stats.state }
   }
 
   addResult(result) {

@@ -71,6 +71,7 @@ export class Detail {
     this.stateText = child(this.state, "span")
     this.figures = new Figures(head)
     this.source = child(head, "p", "quiet source")
+    this.engine = Object.assign(child(head, "a", "engine"), { target: "_blank", title: "The page of its engine" })
     this.detector = button(head, "toggle", "Detector")
     this.detector.title = "Show what the detector looks at (D)"
     this.detector.setAttribute("aria-keyshortcuts", "d")
@@ -183,15 +184,17 @@ export class Detail {
     this.state.dataset.level = level(camera)
     this.stateText.textContent = stateWords(camera.status)
     this.source.textContent = [
-      camera.engine && `engine ${camera.engine}`,
       camera.settings.source,
       camera.status.size?.join(" × "),
       camera.status.clock && `capture time: ${camera.status.clock}`,
       camera.status.epoch && `epoch ${camera.status.epoch}`,
-      camera.live && camera.status.detection,
+      camera.live && camera.listed.detection,
     ]
       .filter(Boolean)
       .join("  ·  ")
+    const { name, origin } = camera.engine ?? {}
+    this.engine.hidden = !origin
+    if (origin) Object.assign(this.engine, { href: `${origin}/#${camera.id}`, textContent: name })
     if (camera.status.size) this.screen.element.style.aspectRatio = camera.status.size.join(" / ")
     this.#updateLanes()
     this.#updatePeople()

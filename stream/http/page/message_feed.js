@@ -18,8 +18,6 @@ export class MessageFeed {
     this.running = null
     this.timer = 0
     this.withResults = true
-    /** Whether the engine knows alerts: it refuses kinds that it does not know. */
-    this.withAlerts = false
     this.receivedAt = 0
     this.statsAt = 0
     this.statsEveryMs = Infinity
@@ -30,7 +28,7 @@ export class MessageFeed {
   connect(withResults = this.withResults) {
     this.withResults = withResults
     this.close()
-    const kinds = ALL.filter((kind) => (kind !== "results" || withResults) && (kind !== "alerts" || this.withAlerts))
+    const kinds = ALL.filter((kind) => kind !== "results" || withResults)
     const query = kinds.map((kind) => `kind=${kind}`).join("&")
     this.#read(`/api/v1/events?${query}`)
   }

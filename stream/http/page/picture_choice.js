@@ -7,29 +7,27 @@ const LARGE_FPS = 25
 const MAX_VIDEO_AGE_MS = 600 // video is not delayed for longer, so later results would miss their frame
 
 export class PictureChoice {
-  /** Calls `changed()` when to choose again. `request`, for the video, is used as `fetch` is. */
-  constructor(views, changed, request) {
+  /** Calls `changed()` when to choose again. */
+  constructor(views, changed) {
     this.views = views
-    this.video = new VideoFeed(
-      {
-        picture: (picture) => {
-          const [screen] = views.screens(picture.camera)
-          if (screen) screen.takeVideo(picture)
-          else picture.bitmap.close()
-        },
-        changed,
-        widest: (camera) => views.screens(camera)[0]?.canvas.width,
+    this.video = new VideoFeed({
+      picture: (picture) => {
+        const [screen] = views.screens(picture.camera)
+        if (screen) screen.takeVideo(picture)
+        else picture.bitmap.close()
       },
-      request,
-    )
+      changed,
+      widest: (camera) => views.screens(camera)[0]?.canvas.width,
+    })
     addEventListener("resize", changed)
   }
 
-  /** Play video if it can be had, and return {cameras, width, fps} of the JPEGs. `reached`: whether an engine is. */
-  choose(reached = () => true) {
+  /** Play video if it can be had, and return {cameras, width, fps} of the JPEGs. */
+  choose() {
     const { views, video } = this
     const large = views.cameras.get(document.hidden ? null : views.opened)
-    video.show(large?.live && reached(large.id) && large.ageMs < MAX_VIDEO_AGE_MS ? large.id : null)
+    if (large?.live && large.engine && large.ageMs < MAX_VIDEO_AGE_MS) video.show(large.id, large.engine.request)
+    else video.show(null)
     const cameras = video.playing ? [] : views.visible
     const screen = cameras.length ? views.screens(cameras[0])[0] : null
     const width = (screen?.element.clientWidth || 320) * Math.min(2, devicePixelRatio || 1)

@@ -109,12 +109,14 @@ export class Screen {
 
   /** Give up the picture and its memory until `wake`, for example while it is out of view. */
   rest() {
+    if (this.resting) return
     this.resting = true
     this.#drop()
     this.canvas.width = this.canvas.height = 0
   }
 
   wake() {
+    if (!this.resting) return
     this.resting = false
     this.#resize()
     this.update()

@@ -16,11 +16,11 @@ const MAX_ORIGINS = 2
 export class VideoFeed {
   /**
    * Calls `on.picture({camera, epoch, mediaUs, bitmap})`, `on.changed()` when `playing` has changed, and
-   * `on.widest(camera)` for the maximum useful width in pixels. `request` is used as `fetch` is.
+   * `on.widest(camera)` for the maximum useful width in pixels.
    */
-  constructor(on, request = (...parts) => fetch(...parts)) {
+  constructor(on) {
     this.on = on
-    this.request = request
+    this.request = null
     /** The camera whose video is playing, or null. */
     this.playing = null
     this.camera = null
@@ -33,10 +33,14 @@ export class VideoFeed {
     this.timer = 0
   }
 
-  /** Play this camera's video, or none if it is null. Repeating a call changes nothing. */
-  show(camera) {
-    if (camera === this.camera) return
+  /**
+   * Play this camera's video, or none if it is null. Repeating a call changes nothing. `request`, of its engine, is used
+   * as `fetch` is.
+   */
+  show(camera, request = null) {
+    if (camera === this.camera && request === this.request) return
     this.camera = camera
+    this.request = request
     this.#end()
     if (camera && this.able) this.#begin()
   }

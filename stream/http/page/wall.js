@@ -1,4 +1,4 @@
-// All cameras side by side. Pictures are requested only of the visible ones.
+// All cameras side by side. Those out of view have no picture and are not updated.
 
 import { badgeOf } from "./alerts_list.js"
 import { child } from "./elements.js"
@@ -9,13 +9,12 @@ import { actionWords, cameraProblem, dropWords, duration, percent, plural, short
 export class Wall {
   /**
    * Calls `on.open(id)`, `on.viewChanged()`, `on.drawn(…)` as a `Screen` does, and `on.alerts(id)` for a camera's open
-   * alerts; `look()` as for a `Screen`. With `windowed`, tiles out of view have no picture and are not updated.
+   * alerts; `look()` as for a `Screen`.
    */
-  constructor(element, look, on, windowed = false) {
+  constructor(element, look, on) {
     this.element = element
     this.look = look
     this.on = on
-    this.windowed = windowed
     this.tiles = new Map()
     this.inView = new Set()
     this.views = new IntersectionObserver((entries) => this.#viewsChanged(entries), { rootMargin: "60px" })
@@ -34,7 +33,7 @@ export class Wall {
     for (const camera of cameras.values()) {
       if (this.tiles.has(camera.id)) continue
       const tile = new Tile(camera, this.look, this.on)
-      if (this.windowed) tile.screen.rest()
+      tile.screen.rest()
       this.tiles.set(camera.id, tile)
       this.element.append(tile.element)
       this.views.observe(tile.element)
@@ -42,7 +41,7 @@ export class Wall {
   }
 
   /** Update the texts of these cameras' tiles. */
-  update(ids = this.windowed ? this.inView : this.tiles.keys()) {
+  update(ids = this.inView) {
     const { filter } = this.look()
     for (const id of ids) this.tiles.get(id)?.update(filter, this.on.alerts(id))
   }
@@ -60,9 +59,10 @@ export class Wall {
       const id = target.dataset.camera
       if (isIntersecting) this.inView.add(id)
       else this.inView.delete(id)
-      if (!this.windowed) continue
-      if (isIntersecting) this.tiles.get(id)?.screen.wake()
-      else this.tiles.get(id)?.screen.rest()
+    }
+    for (const [id, { screen }] of this.element.hidden ? [] : this.tiles) {
+      if (this.inView.has(id)) screen.wake()
+      else screen.rest()
     }
     this.on.viewChanged()
   }

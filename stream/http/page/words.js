@@ -29,8 +29,7 @@ const REASONS = {
   disabled: "disabled",
   unplaced: "no engine",
   no_engine: "engine not reachable",
-  pass_ended: "waiting for the controller",
-  pass_refused: "refused by the engine",
+  no_pass: "waiting for the controller",
 }
 
 const STATES = {
@@ -42,8 +41,7 @@ const STATES = {
   removed: "Removed",
   unplaced: "No engine",
   unreachable: "Engine not reachable",
-  pass_ended: "Waiting for the controller",
-  pass_refused: "Refused by the engine",
+  no_pass: "Waiting for the controller",
 }
 
 const DROPS = {
@@ -84,8 +82,8 @@ export const stateWords = (status) => cameraProblem(status)?.[0] ?? STATES.live
 
 export const dropWords = (reason) => DROPS[reason] ?? words(reason)
 
-/** Returns what the engine leaves out because the machine is busy; empty at full quality. */
-export function reducedDetail(load) {
+/** Returns what an engine leaves out because its machine is busy; empty at full quality. */
+export function reducedDetail({ name, stats: { load } }) {
   if (!load.ease_level) return ""
   const rate = load.detections_per_second
   const limits = [
@@ -93,7 +91,7 @@ export function reducedDetail(load) {
     load.detector_side && `in pictures of up to ${load.detector_side} pixels`,
   ].filter(Boolean)
   const level = `level ${load.ease_level} of ${load.max_ease_level}`
-  return `Reduced detail: this machine is busy. People are detected ${limits.join(", ")} (${level}).`
+  return `Reduced detail: ${name || "this machine"} is busy. People are detected ${limits.join(", ")} (${level}).`
 }
 
 /** Returns what a person's hands hold, for example "holds cup"; empty if nothing. */

@@ -237,7 +237,7 @@ export class Player {
 /** Returns the results of a clip, or null if they are too large. Throws `Problem`. Damaged lines are left out. */
 async function resultsOf(path) {
   const answer = await fetch(path).catch(() => null)
-  if (!answer) throw new Problem(0, "Cannot reach the engine.")
+  if (!answer) throw new Problem(0, "The server cannot be reached.")
   if (!answer.ok) throw await problemOf(answer)
   if (Number(answer.headers.get("Content-Length")) > MAX_RESULTS_BYTES) {
     await answer.body.cancel()
