@@ -88,6 +88,7 @@ def errors() -> Generator[None]:
 
 _ERRORS = {
     EXIT_FAILED: {
+        "ControllerError",
         "DetectorError",
         "DivergedError",
         "ExportError",

@@ -29,6 +29,7 @@ from stream.http.server.auth import FLEET_COOKIE
 from stream.membership.addresses import public
 from stream.settings.config_error import ConfigError
 from telemetry import logs
+from telemetry.exposition import page_for
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +92,7 @@ class ControllerService:
         async def read() -> list[Metric]:
             return metrics.read(self.controller, self._server.refused if self._server is not None else {})
 
-        families = asyncio.run_coroutine_threadsafe(read(), self._loop).result(READ_WITHIN_S)
-        return metrics.page(families, accept)
+        return page_for(accept, asyncio.run_coroutine_threadsafe(read(), self._loop).result(READ_WITHIN_S))
 
 
 class ControllerActor:

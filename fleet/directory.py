@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-from fleet.settings import ControllerConfig
+from fleet.settings import ControllerConfig, naming_settings
 from stream.messaging.history import TOPICS_NUMBERED
 from stream.messaging.publisher import Publisher
 from stream.results import Place
-from stream.settings.config_error import ConfigError
 from telemetry.observer import Observer
 
 TOPICS_PER_CAMERA = 2
@@ -30,11 +29,8 @@ class Directory:
 
     async def start(self) -> None:
         """Bind. Raises `ConfigError` naming the field."""
-        try:
+        with naming_settings():
             await self.publisher.start()
-        except ConfigError as error:
-            text = str(error).replace("publish.endpoint", "controller.directory")
-            raise ConfigError(text.replace("publish.", "controller.")) from None
 
     def announce(self, place: Place) -> None:
         """Publish where a camera is from now on, if it is anything new.

@@ -14,10 +14,8 @@ from fleet.views import (
     DirectoryView,
     FleetCameraListView,
     FleetCameraView,
-    FleetEngineListView,
     FleetStatusView,
     camera_view,
-    engine_views,
     status_view,
 )
 from stream.http.server.bodies import json_response
@@ -47,14 +45,12 @@ class ControllerApi:
         """Return the routes."""
         drained, undrained = (Answer(204, "It is being drained."),), (Answer(204, "It may have cameras."),)
         restarted = (Answer(204, "It is drained, and ends; another one takes its place."),)
-        where, drain, engines = ROOT + "/directory", ROOT + "/fleet/drain/{name}", ROOT + "/fleet/engines"
-        targets = ROOT + "/prometheus/targets"
+        where, drain, targets = ROOT + "/directory", ROOT + "/fleet/drain/{name}", ROOT + "/prometheus/targets"
         return [
             *self._cameras.routes(),
             Route("GET", where, "read", self._directory, DirectoryView, scope="filtered"),
             Route("GET", where + "/{camera}", "read", self._place, Place),
             Route("GET", ROOT + "/status", "read", self._status, FleetStatusView, scope="whole"),
-            Route("GET", engines, "read", self._engines, FleetEngineListView, scope="whole"),
             Route("POST", drain, "control", self._drain, drained, scope="whole"),
             Route("DELETE", drain, "control", self._undrain, undrained, scope="whole"),
             Route("POST", ROOT + "/fleet/restart/{name}", "control", self._restart, restarted, scope="whole"),
@@ -86,10 +82,6 @@ class ControllerApi:
     async def _status(self, request: web.Request) -> web.Response:
         """Get the state of the fleet."""
         return json_response(status_view(self.controller))
-
-    async def _engines(self, request: web.Request) -> web.Response:
-        """List the engines."""
-        return json_response(FleetEngineListView(engines=engine_views(self.controller)))
 
     async def _drain(self, request: web.Request) -> web.Response:
         """Move the cameras of an engine, or of all engines of a node, away, and give it no more."""

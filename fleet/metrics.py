@@ -7,37 +7,28 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args
 
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 
 from fleet.controller import Controller
 from fleet.placement import Cause, Code, Engine
 from fleet.views import ENGINE_STATES, PLACEMENTS, engine_state, placement_of
 from telemetry.catalogue import MetricSpec
-from telemetry.exposition import write_page
-from telemetry.metrics import OPENMETRICS_CONTENT_TYPE
+from telemetry.exposition import Series, family_of
 
 PER_ENGINE = ("engine", "node")
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_ready", "gauge", "1 if the controller is ready, 0 if it is starting or cannot write its store."),
     MetricSpec("fleet_cameras", "gauge", "Cameras, by where they are.", ("state",)),
     MetricSpec("fleet_unplaced_cameras", "gauge", "Cameras that no engine has, by reason.", ("reason",)),
-    MetricSpec("fleet_unplaced_mpx", "gauge", "Megapixels per second of the cameras that further engines could have."),
     MetricSpec("fleet_engines", "gauge", "Engines, by state.", ("state",)),
     MetricSpec("fleet_engines_wanted", "gauge", "Engines that the cameras need, with the reserve."),
     MetricSpec("fleet_engine_cameras", "gauge", "Cameras that the engine has.", PER_ENGINE),
     MetricSpec("fleet_engine_max_cameras", "gauge", "Cameras that the engine can take.", PER_ENGINE),
     MetricSpec("fleet_engine_load_mpx", "gauge", "Megapixels per second of the engine's cameras.", PER_ENGINE),
     MetricSpec("fleet_engine_capacity_mpx", "gauge", "Megapixels per second that the engine can take.", PER_ENGINE),
-    MetricSpec(
-        "fleet_engine_room_mpx",
-        "gauge",
-        "Megapixels per second of further cameras that may be placed there.",
-        PER_ENGINE,
-    ),
+    MetricSpec("fleet_engine_room_mpx", "gauge", "Megapixels per second of cameras that it may still get.", PER_ENGINE),
     MetricSpec("fleet_engine_heard_seconds", "gauge", "Time since the engine was heard last.", PER_ENGINE),
-    MetricSpec("fleet_drains", "gauge", "Engines that are being drained, or are drained."),
     MetricSpec("fleet_engines_lost_total", "counter", "Engines that have ended other than in order."),
     MetricSpec("fleet_assignments_total", "counter", "Times that a camera was given to an engine.", ("reason",)),
     MetricSpec("fleet_curve_refused_total", "counter", "Readers refused because their key is not listed."),
@@ -48,18 +39,16 @@ UNPLACED_REASONS = tuple(code for code in get_args(Code) if code)
 MOVE_REASONS: tuple[Cause, ...] = get_args(Cause)
 _PROCESS = ProcessCollector(registry=None)
 
-Series = Iterable[tuple[tuple[str, ...], float]]
-
 
 def read(controller: Controller, http_refused: Mapping[str, int]) -> list[Metric]:
-    """Return the present metrics. `http_refused`: by reason. Called in the event loop."""
+    """Return the present metrics, with those of the process. `http_refused`: by reason. Called in the event loop."""
     placement, engines, now_s = controller.placement, controller.engines, time.monotonic()
     states = Counter(placement_of(camera) for camera in placement.cameras.values())
     unplaced = Counter(camera.code for camera in placement.cameras.values() if placement_of(camera) == "unplaced")
     by_state = Counter[str](engine_state(controller, engine) for engine in engines.all.values())
     by_state["lost"] = len(engines.ended.keys() - engines.all.keys())
 
-    def of_engines(value: Callable[[Engine], float]) -> Series:
+    def of_engines(value: Callable[[Engine], float]) -> Iterable[Series]:
         placed = placement.engines
         return [
             ((name, engine.node), value(placed[name]))
@@ -67,11 +56,10 @@ def read(controller: Controller, http_refused: Mapping[str, int]) -> list[Metric
             if name in placed and placed[name].state is not None
         ]
 
-    values: dict[str, Series] = {
+    values: dict[str, Iterable[Series]] = {
         "fleet_ready": _one(not controller.problems),
         "fleet_cameras": _by(PLACEMENTS, states),
         "fleet_unplaced_cameras": _by(UNPLACED_REASONS, unplaced),
-        "fleet_unplaced_mpx": _one(sum(cost for _, cost in placement.missing().values())),
         "fleet_engines": _by(ENGINE_STATES, by_state),
         "fleet_engines_wanted": _one(controller.wanted_engines()),
         "fleet_engine_cameras": of_engines(lambda one: len(one.cameras)),
@@ -80,35 +68,18 @@ def read(controller: Controller, http_refused: Mapping[str, int]) -> list[Metric
         "fleet_engine_capacity_mpx": of_engines(lambda one: one.state.capacity if one.state is not None else 0.0),
         "fleet_engine_room_mpx": of_engines(lambda one: max(one.free, 0.0)),
         "fleet_engine_heard_seconds": of_engines(lambda one: max(now_s - engines.all[one.name].heard_s, 0.0)),
-        "fleet_drains": _one(len(placement.drains)),
         "fleet_engines_lost_total": _one(engines.lost),
         "fleet_assignments_total": _by(MOVE_REASONS, placement.moves),
         "fleet_curve_refused_total": _one(controller.directory.publisher.refused),
         "fleet_store_writable": _one(not controller.unwritten),
         "fleet_http_refused_total": [((code,), count) for code, count in http_refused.items()],
     }
-    return [_family(spec, values[spec.name]) for spec in METRICS]
+    return [*(family_of(spec, values[spec.name]) for spec in METRICS), *_PROCESS.collect()]
 
 
-def page(families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
-    """Return the metrics page with those of the process, and its content type."""
-    families = [*families, *_PROCESS.collect()]
-    if "application/openmetrics-text" in accept:
-        return write_page(families, openmetrics=True), OPENMETRICS_CONTENT_TYPE
-    return write_page(families, openmetrics=False), CONTENT_TYPE_PLAIN_0_0_4
-
-
-def _one(value: float) -> Series:
+def _one(value: float) -> Iterable[Series]:
     return [((), value)]
 
 
-def _by(codes: Iterable[str], counts: Mapping[Any, int]) -> Series:
+def _by(codes: Iterable[str], counts: Mapping[Any, int]) -> Iterable[Series]:
     return [((code,), counts.get(code, 0)) for code in codes]
-
-
-def _family(spec: MetricSpec, series: Series) -> Metric:
-    kind = CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily
-    family = kind(spec.full_name.removesuffix("_total"), spec.help, labels=spec.labels)
-    for labels, value in series:
-        family.add_metric(labels, float(value))
-    return family

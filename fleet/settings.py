@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 
 from fleet.placement_inputs import PlacementSettings, Wish
 from stages.settings import LEAST, Section
-from stages.settings_file import SettingsFileError, error_text, merged, read_settings
-from stream.config import Config
+from stages.settings_file import error_text, merged
+from stream.config import Config, check_unique, read, validated
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig, PublishConfig
 from stream.settings.network import BoundEndpoint, HttpConfig, whole_origins
-from stream.settings.values import CAMERA_ID
-from telemetry.redaction import redact
 
 REFERENCE = "docs/fleet.md"
 """Describes all settings."""
@@ -32,7 +29,7 @@ ANY_PORT = {
     "http": {"bind": "127.0.0.1:0"},
 }
 """Several engines fit on a machine: their ports are given by the kernel."""
-_IN_HTTP = re.compile(r"(?<![.\w])http\.(?=[a-z])")
+_SECTION = re.compile(r"(?<![.\w])(http|publish)\.(?=[a-z])")
 """The beginning of the name of an engine's setting."""
 _OF_ENGINES = re.compile(r" \(PARTSTREAM_\w+\)")
 """Variables that only engines read."""
@@ -195,23 +192,27 @@ class FleetConfig(Section):
         for name in ("cameras", "state_file", "once"):
             if name in value:
                 raise ValueError(f"`{name}` does not belong there: the fleet gives engines their cameras")
-        try:
-            Config.model_validate(_for_engine(value, "engine-1"))
-        except ValidationError as error:
-            raise ValueError(error_text(error, Config, command="partstream config schema")) from None
-        except RecursionError:
-            raise ValueError("it contains itself") from None
         return value
 
     @model_validator(mode="after")
-    def _cameras_are_unique_and_private(self) -> FleetConfig:
-        seen: set[str] = set()
-        for camera in self.cameras:
-            if camera.id in seen:
-                raise ValueError(f"camera id {camera.id!r} is used twice; every camera needs its own")
-            seen.add(camera.id)
+    def _is_valid_for_every_engine(self) -> FleetConfig:
+        texts = str(self.engine)
+        for name in self.engine_names if ENGINE in texts else self.engine_names[:1]:
+            try:
+                self.of_engine(name)
+            except ValidationError as error:
+                text = error_text(error, Config, command="partstream config schema")
+                raise ValueError(f"engine: {text}") from None
+            except RecursionError:
+                raise ValueError("engine: it contains itself") from None
+        check_unique(self.cameras)
         self.cameras[:] = [camera.at_least(self.of_engine("engine-1").privacy.mode) for camera in self.cameras]
         return self
+
+    @property
+    def engine_names(self) -> list[str]:
+        """The names that engines may have."""
+        return [f"engine-{number}" for number in range(1, self.engines.most + 1)]
 
     def engine_settings(self, name: str) -> dict[str, Any]:
         """Return the configuration of the engine of this name, as `Config` takes it."""
@@ -222,31 +223,24 @@ class FleetConfig(Section):
         return Config.model_validate(self.engine_settings(name))
 
 
-def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> FleetConfig:
-    """Read a `fleet.yaml`; `overrides`, nested like the file, override it.
+def load(path: str | Path) -> FleetConfig:
+    """Read a `fleet.yaml`. Raises `ConfigError` that names the errors by file and field, without secrets."""
+    return validated(FleetConfig, read(Path(path)), str(path), REFERENCE)
 
-    Raises `ConfigError` that names the errors by file and field, without secrets.
-    """
-    path = Path(path)
-    try:
-        content = read_settings(path, ", for example `cameras: [...]`")
-    except SettingsFileError as error:
-        raise ConfigError(str(error)) from None
-    try:
-        return FleetConfig.model_validate(merged(content, overrides or {}))
-    except ValidationError as error:
-        found, owner = _with_numbers(error.errors(include_url=False)), _camera_at(content.get("cameras"))
-        text = error_text(found, FleetConfig, command=REFERENCE, owner=owner)
-        raise ConfigError(f"{path}: {redact(text)}") from None
+
+def named_in_fleet(text: str) -> str:
+    """Return an error of settings of a server or a publisher with the names that they have in `controller`."""
+    text = _OF_ENGINES.sub("", text.replace("publish.endpoint", "controller.directory"))
+    return _SECTION.sub(lambda found: "controller." if found[1] == "publish" else "controller.http.", text)
 
 
 @contextmanager
 def naming_settings() -> Generator[None]:
-    """Name the settings of an HTTP server in a `ConfigError` as a fleet's configuration does."""
+    """Name settings in a `ConfigError` as a fleet's configuration does."""
     try:
         yield
     except ConfigError as error:
-        raise ConfigError(_OF_ENGINES.sub("", _IN_HTTP.sub("controller.http.", str(error)))) from None
+        raise ConfigError(named_in_fleet(str(error))) from None
 
 
 def _for_engine(value: Any, name: str) -> Any:
@@ -256,33 +250,3 @@ def _for_engine(value: Any, name: str) -> Any:
     if isinstance(value, list):
         return [_for_engine(one, name) for one in cast("list[Any]", value)]
     return value.replace(ENGINE, name) if isinstance(value, str) else value
-
-
-_NUMBERS = ("float_", "int_", "bool_", "finite_number", "greater_than", "less_than")
-"""Beginnings of the types of errors about numbers. Their values are no secrets."""
-_LONGEST_NUMBER = 20
-
-
-def _with_numbers(errors: Iterable[ErrorDetails]) -> list[ErrorDetails]:
-    """Return the errors, those about numbers with the value that was written."""
-    return [{**one, "msg": f"{one['msg']} (got {one['input']!r})"} if _is_number(one) else one for one in errors]
-
-
-def _is_number(error: ErrorDetails) -> bool:
-    value = error["input"]
-    written = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= _LONGEST_NUMBER)
-    return written and error["type"].startswith(_NUMBERS)
-
-
-def _camera_at(cameras: object) -> Callable[[Sequence[str | int]], str]:
-    """Return a function that names the camera in whose settings a field is, to be written before the field."""
-    entries = cast("list[Any]", cameras) if isinstance(cameras, list) else []
-
-    def name(location: Sequence[str | int]) -> str:
-        if len(location) < 2 or location[0] != "cameras" or not isinstance(location[1], int):
-            return ""
-        entry = entries[location[1]] if location[1] < len(entries) else None
-        camera = cast("dict[str, Any]", entry).get("id") if isinstance(entry, dict) else None
-        return f"camera {camera}: " if isinstance(camera, str) and CAMERA_ID.fullmatch(camera) else ""
-
-    return name

@@ -11,12 +11,11 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stream import file_lock
+from stream import file_lock, output_file
 from stream.settings.config_error import ConfigError
 
 VERSION = 2
@@ -96,23 +95,21 @@ class Store:
         lock = self.path.with_name(f"{self.path.name}.lock")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = file_lock.hold(lock)
-            if self._lock is None:
-                raise ConfigError(
-                    f"controller.store: {self.path} is in use by another controller ({file_lock.holder_of(lock)})"
-                )
+            self._lock = file_lock.held(lock)
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            _check_kind(self.path)
+            output_file.check_regular(self.path)  # SQLite would wait for a named pipe
             self.path.chmod(0o600)
             connection = sqlite3.connect(self.path, isolation_level=None, timeout=1.0, check_same_thread=False)
             self._connection = connection
-            _check_version(connection, self.path)  # first: nothing is written to a file of another program
+            _check(connection)  # first: nothing is written to a file of another program
             connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
             connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
             return _read(connection)
-        except ConfigError:
-            self.close()
-            raise
+        except file_lock.InUseError:
+            raise ConfigError(
+                f"controller.store: {self.path} is in use by another controller ({file_lock.holder_of(lock)}): stop "
+                "that one, or set another file"
+            ) from None
         except (OSError, sqlite3.Error, ValueError) as error:
             self.close()
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -148,29 +145,10 @@ class Store:
                 self._lock = None
 
 
-def check(path: Path) -> None:
-    """Raise `ConfigError` naming `controller.store` if the file exists and cannot be used. Changes nothing."""
-    if not path.exists():
-        return
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
-        _check_kind(path)
-        # Otherwise SQLite would take over what a crash left, or leave files of its own.
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
-            _check_version(connection, path)
-    except (OSError, sqlite3.Error) as error:
-        raise ConfigError(f"controller.store: {path} can't be used: {error}") from None
-
-
-def _check_kind(path: Path) -> None:
-    if not path.is_file():  # SQLite would wait for a named pipe
-        raise ConfigError(f"controller.store: {path} can't be used: it is not a file")
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def _check(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in (0, VERSION):
-        raise ConfigError(f"controller.store: {path} is of another version of partstream")
+        raise sqlite3.DatabaseError("it is of another version of partstream")
     if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
         raise sqlite3.DatabaseError(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -106,15 +106,14 @@ def error_text(
     *,
     command: str,
     show_values: bool = False,
-    owner: Callable[[Sequence[str | int]], str] = lambda location: "",
 ) -> str:
     """Return the errors of settings validated as `model`, each by its field, on one line.
 
     `command` lists all settings; it is named if no setting resembles an unknown one. `show_values` quotes wrong values;
-    leave it off if they may be secret. `owner` returns what to write before the field at a location.
+    leave it off if they may be secret.
     """
     found = error.errors(include_url=False) if isinstance(error, ValidationError) else error
-    lines = [owner(one["loc"]) + _line(one, model, command, show_values) for one in found[:MOST_ERRORS]]
+    lines = [_line(one, model, command, show_values) for one in found[:MOST_ERRORS]]
     more = len(found) - MOST_ERRORS
     return "; ".join([*lines, f"and {more} more errors"] if more > 0 else lines)
 

@@ -9,9 +9,9 @@ import difflib
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -29,6 +29,7 @@ from stream.settings.values import CAMERA_ID
 from telemetry.redaction import redact
 
 logger = logging.getLogger(__name__)
+Configuration = TypeVar("Configuration", bound=Section)
 
 PREFIX = "PARTSTREAM_"
 OTHER_VARIABLES = frozenset(
@@ -135,16 +136,8 @@ class Config(Section):
     ] = None
 
     @model_validator(mode="after")
-    def _camera_ids_are_unique(self) -> Config:
-        seen: set[str] = set()
-        for camera in self.cameras:
-            if camera.id in seen:
-                raise ValueError(f"camera id {camera.id!r} is used twice; every camera needs its own")
-            seen.add(camera.id)
-        return self
-
-    @model_validator(mode="after")
-    def _cameras_are_at_least_as_private(self) -> Config:
+    def _cameras_are_unique_and_at_least_as_private(self) -> Config:
+        check_unique(self.cameras)
         self.cameras[:] = [camera.at_least(self.privacy.mode) for camera in self.cameras]
         return self
 
@@ -178,28 +171,44 @@ def load(path: str | Path | None = None, overrides: dict[str, Any] | None = None
     Raises `ConfigError` that names the errors by file and field, without secrets.
     """
     path = Path(path) if path is not None else None
-    try:
-        content = read_settings(path, ", for example `cameras: [...]`") if path is not None else {}
-    except SettingsFileError as error:
-        raise ConfigError(str(error)) from None
-    config = _validated(merged(merged(content, _read_environment()), overrides or {}), str(path or "configuration"))
+    content = merged(merged(read(path) if path is not None else {}, _read_environment()), overrides or {})
+    config = validated(Config, content, str(path or "configuration"))
     files.check_written(config, path)
     return config
 
 
 def with_cameras(config: Config, cameras: Sequence[CameraConfig | Mapping[str, Any]], origin: str) -> Config:
     """Return the configuration with these cameras. Raises `ConfigError` naming `origin` if they are invalid in it."""
-    return _validated(dict(config) | {"cameras": list(cameras)}, origin)
+    return validated(Config, dict(config) | {"cameras": list(cameras)}, origin)
 
 
-def _validated(content: dict[str, Any], origin: str) -> Config:
+def read(path: Path) -> dict[str, Any]:
+    """Return the mapping in a configuration file. Raises `ConfigError`."""
     try:
-        return Config.model_validate(content)
+        return read_settings(path, ", for example `cameras: [...]`")
+    except SettingsFileError as error:
+        raise ConfigError(str(error)) from None
+
+
+def check_unique(cameras: Iterable[CameraConfig]) -> None:
+    """Raise `ValueError` if two cameras have the same id."""
+    seen: set[str] = set()
+    for camera in cameras:
+        if camera.id in seen:
+            raise ValueError(f"camera id {camera.id!r} is used twice; every camera needs its own")
+        seen.add(camera.id)
+
+
+def validated(
+    model: type[Configuration], content: dict[str, Any], origin: str, reference: str = "partstream config schema"
+) -> Configuration:
+    """Return a configuration of an engine or a fleet. Raises `ConfigError` naming `origin` and the wrong settings."""
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         # A key or an id may be an address.
         found = [_with_camera(one, content.get("cameras")) for one in error.errors(include_url=False)]
-        text = redact(error_text(found, Config, command="partstream config schema"))
-        raise ConfigError(f"{origin}: {text}") from None
+        raise ConfigError(f"{origin}: {redact(error_text(found, model, command=reference))}") from None
 
 
 def _with_camera(error: ErrorDetails, cameras: Any) -> ErrorDetails:

@@ -11,11 +11,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from prometheus_client.metrics_core import Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
+from telemetry.catalogue import MetricSpec
+
+OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+Series = tuple[tuple[str, ...], float]
+"""Label values in the order of the catalogue, and the value."""
 _SMALL = {float(number): f"{number}.0" for number in range(-1, 1000)}
 """Text of small whole numbers, which most values are."""
+
+
+def family_of(spec: MetricSpec, series: Iterable[Series]) -> Metric:
+    """Return the samples of a counter or a gauge."""
+    kind = CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily
+    family = kind(spec.full_name, spec.help, labels=spec.labels)
+    for labels, value in series:
+        family.add_metric(labels, float(value))
+    return family
+
+
+def page_for(accept: str, families: Iterable[Metric]) -> tuple[bytes, str]:
+    """Return the page in a form that a request accepts, and its content type."""
+    if "application/openmetrics-text" in accept:
+        return write_page(families, openmetrics=True), OPENMETRICS_CONTENT_TYPE
+    return write_page(families, openmetrics=False), CONTENT_TYPE_PLAIN_0_0_4
 
 
 def write_page(families: Iterable[Metric], *, openmetrics: bool) -> bytes:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import cast
 
 from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -23,7 +22,7 @@ from prometheus_client.utils import floatToGoString
 
 from telemetry import tally
 from telemetry.catalogue import CAMERA_STATES, CLOCKS, METRICS, REPLAY_STATUSES, MetricSpec
-from telemetry.exposition import write_page
+from telemetry.exposition import page_for
 from telemetry.observer import Observer
 from telemetry.reasons import EpochReason
 
@@ -31,7 +30,6 @@ Series = tuple[tuple[str, ...], "float | tally.Histogram"]
 """Series of a derived metric: its label values in the order of the catalogue, and its current value."""
 Read = Callable[[], Iterable[Series]]
 
-OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 PAUSE_S = 20e-6
 """Sleep of the rendering thread between two metrics, which releases the GIL. A busy Python thread otherwise holds it
@@ -230,6 +228,4 @@ class PrometheusObserver(Observer):
 
         The header is not parsed further, because the parser of prometheus-client fails on malformed versions.
         """
-        if "application/openmetrics-text" in accept:
-            return write_page(self._page.collect(), openmetrics=True), OPENMETRICS_CONTENT_TYPE
-        return write_page(self._page.collect(), openmetrics=False), CONTENT_TYPE_PLAIN_0_0_4
+        return page_for(accept, self._page.collect())

@@ -94,7 +94,7 @@ class LocalFleet:
 
     async def endpoints(self) -> list[str]:
         """Return where each engine publishes."""
-        return [engine["endpoint"] for engine in (await self.status())["engines"] if engine["endpoint"]]
+        return [engine["address"]["endpoint"] for engine in (await self.status())["engines"] if engine["address"]]
 
     async def pid(self, engine: str) -> int:
         """Return the process of an engine."""

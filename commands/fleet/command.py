@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from commands.application import Application, lines
-from commands.ending import EXIT_USAGE, console, errors, fail, print_error
+from commands.ending import EXIT_USAGE, console, fail, print_error
 from commands.fleet import control
 from commands.fleet.cameras import camera_app
 from commands.fleet.proxy import EPILOG as PROXY_EPILOG
@@ -42,7 +43,7 @@ AddressOption = Annotated[
 DEFAULT = Path("fleet.yaml")
 OBJECT_STORE_BYTES = 80 << 20
 """Hardly anything is put into Ray's object store."""
-ENDS_WITHIN_S = 15.0
+ENDS_WITHIN_S, CONNECTS_WITHIN_S = 15.0, 5.0
 
 
 @fleet_app.command("up", epilog=lines("`partstream fleet up`", "`partstream fleet up --address auto`"))
@@ -52,24 +53,27 @@ def up_command(config: ConfigOption = DEFAULT, address: AddressOption = None) ->
     Without `--address`, on this machine only, with a Ray of its own, until Ctrl-C: for a trial. With it, in a cluster
     that runs: the controller starts there, on the node with the resource `partstream_head`, and this command ends.
     """
-    from telemetry import logs
+    _prepare()
+    from fleet.settings import load
 
-    logs.configure()
-    _require_ray()
-    with errors():
-        _loaded(config)
-        raise typer.Exit(until_signal(_up(config, address)))
+    settings = load(config)
+    if address is None:
+        asyncio.run(_try(settings))
+    head = _connect(address)
+    if address is not None and _running() is not None:
+        fail("a fleet runs there: `partstream fleet down` stops it, and `partstream fleet status` shows it")
+    raise typer.Exit(until_signal(_up(config, head, stays=address is None)))
 
 
 @fleet_app.command("down")
 def down_command(address: AddressOption = "auto") -> None:
     """Stop the controller and all engines of a cluster. Ray goes on."""
-    from telemetry import logs
-
-    logs.configure()
-    _require_ray()
-    with errors():
-        raise typer.Exit(until_signal(_down(address)))
+    _prepare()
+    _connect(address)
+    actor = _running()
+    if actor is None:
+        fail("no fleet runs there")
+    raise typer.Exit(until_signal(_end(actor)))
 
 
 @fleet_app.command("check", epilog=lines("`partstream fleet check`"))
@@ -78,15 +82,15 @@ def check_command(
 ) -> None:
     """Check a fleet's configuration on this machine.
 
-    Also checks addresses, and the files that it names here: keys, tokens, checkpoints, rules, backgrounds and the
-    store. Nothing is changed, and a fleet may run meanwhile. Exit code 2: something is wrong.
+    Also checks addresses, and the files that it names here: keys, tokens, checkpoints, rules and backgrounds. Nothing
+    is changed, and a fleet may run meanwhile. Exit code 2: something is wrong.
     """
     from commands.fleet.check import problems
+    from fleet.settings import load
     from telemetry import logs
 
     logs.configure(level="error")
-    with errors():
-        found = list(problems(_loaded(file)))
+    found = list(problems(load(file)))
     for problem in found:
         print_error(f"{file}: {problem}")
     if found:
@@ -104,16 +108,36 @@ def schema_command() -> None:
     typer.echo(json.dumps(FleetConfig.model_json_schema(), indent=2))
 
 
-def _loaded(path: Path) -> FleetConfig:
-    from fleet.settings import load
+def _prepare() -> None:
+    """Begin a command that needs Ray."""
+    from importlib.util import find_spec
 
-    with errors():
-        return load(path)
+    from commands.extra_packages import install_command
+    from telemetry import logs
+
+    logs.configure()
+    if find_spec("ray") is None:
+        fail(f"a fleet needs Ray: {install_command('fleet')}", EXIT_USAGE)
+
+
+async def _try(config: FleetConfig) -> None:
+    """Raise `ConfigError` if store or directory are in use, for example by another trial. Ray is slow to start."""
+    from fleet.controller import Controller
+
+    controller = Controller(config)
+    try:
+        await controller.open()
+    finally:
+        await controller.stop()
 
 
 def _connect(address: str | None) -> str:
-    """Connect to a cluster, or make one. Return the resource of the node that is to have the controller."""
+    """Connect to a cluster, or make one. Return the resource of the node that is to have the controller.
+
+    Called in the main thread, where Ray sets signal handlers.
+    """
     import ray
+    from ray.exceptions import RayError
 
     from fleet.controller_actor import HEAD
     from fleet.engine_actor import NAMESPACE
@@ -123,72 +147,64 @@ def _connect(address: str | None) -> str:
     if address is None:
         ray.init(address="local", resources={HEAD: 1}, object_store_memory=OBJECT_STORE_BYTES, **common)
         return HEAD
+    address = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
     try:
+        if address != "auto":  # Ray would try for more than a minute
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), port), CONNECTS_WITHIN_S).close()
         ray.init(address=address, **common)
-    except ConnectionError as error:
-        fail(f"no Ray cluster at {address}: {str(error).splitlines()[0]}; start one with `ray start --head`")
-    if HEAD in ray.cluster_resources():
-        return HEAD
-    return f"node:{ray.util.get_node_ip_address()}"
+    except (OSError, ValueError, RuntimeError, RayError) as error:
+        why = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
+        fail(f"no Ray cluster at {address} ({why}): start one with `ray start --head`, or give HOST:PORT of one")
+    return HEAD if HEAD in ray.cluster_resources() else f"node:{ray.util.get_node_ip_address()}"
 
 
-async def _up(config: Path, address: str | None) -> int:
+def _running() -> Any:
+    """Return the controller's actor in the cluster; None if there is none."""
+    import ray
+
+    from fleet.controller_actor import ACTOR
+    from fleet.engine_actor import NAMESPACE
+
+    try:
+        return ray.get_actor(ACTOR, NAMESPACE)
+    except ValueError:
+        return None
+
+
+async def _up(config: Path, resource: str, *, stays: bool) -> int:
     from fleet import controller_actor
 
-    resource = await asyncio.to_thread(_connect, address)
     actor = controller_actor.make(config, resource)
     try:
         addresses = await controller_actor.started(actor)
     except BaseException:
         await asyncio.to_thread(_kill, actor)
         raise
-    logger.info("live page and API at %s, directory at %s", addresses["http"] or "no address", addresses["directory"])
-    if address is not None:
-        return 0
-    try:
-        await asyncio.Event().wait()
-    finally:
-        logger.info("stopping the engines and the controller")
-        await _end(actor)
+    page = f"live page and API at {addresses['http']}, " if addresses["http"] else ""
+    logger.info("the fleet has started: %sdirectory at %s", page, addresses["directory"])
+    if stays:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            logger.info("stopping the engines and the controller")
+            await _end(actor)
     return 0
 
 
-async def _down(address: str | None) -> int:
-    import ray
-
-    from fleet.controller_actor import ACTOR
-    from fleet.engine_actor import NAMESPACE
-
-    await asyncio.to_thread(_connect, address)
-    try:
-        actor = ray.get_actor(ACTOR, NAMESPACE)
-    except ValueError:
-        fail("no fleet runs there")
-    await _end(actor)
-    return 0
-
-
-async def _end(actor: Any) -> None:
+async def _end(actor: Any) -> int:
     """Stop engines and controller in order; then what is left is killed."""
     from ray.exceptions import RayError
 
     try:
         await asyncio.wait_for(actor.end.remote(), ENDS_WITHIN_S)
     except (RayError, TimeoutError) as error:
-        logger.warning("the fleet did not stop in order: %s", error)
+        logger.warning("the fleet did not stop in order: %s", str(error) or f"not within {ENDS_WITHIN_S:.0f} s")
     await asyncio.to_thread(_kill, actor)
+    return 0
 
 
 def _kill(actor: Any) -> None:
     import ray
 
     ray.kill(actor)
-
-
-def _require_ray() -> None:
-    from importlib.util import find_spec
-
-    from commands.extra_packages import install_command
-
-    if find_spec("ray") is None:
-        fail(f"a fleet needs Ray: {install_command('fleet')}", EXIT_USAGE)

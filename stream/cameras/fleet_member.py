@@ -64,7 +64,6 @@ class FleetReport:
         self._measured_capacity: float | None = None
         self._measured_s: float | None = None
         self._busy_s = 0.0
-        self._batches: Cumulative = load.batches.cumulative()
         self._missed: dict[FrameRing, int] = {}
         self._ages: dict[FrameRing, Cumulative] = {}
 
@@ -102,7 +101,7 @@ class FleetReport:
         self._busy_s = self._load.batches.sum
 
     def _measure(self, seconds: float) -> None:
-        busy_s, batches = self._load.batches.sum, self._load.batches.cumulative()
+        busy_s = self._load.batches.sum
         live = [camera for camera in self._cameras.running.values() if camera.ring.policy == "latest"]
         load = self._load.report()
         capacity = self._capacity(
@@ -117,13 +116,12 @@ class FleetReport:
             max_cameras=self._max_cameras,
             age_ms=round(max((self._age_s(ring, now) for ring, now in ages.items()), default=0.0) * 1e3, 1),
             dropped=round(sum(count - self._missed.get(ring, count) for ring, count in missed.items()) / seconds, 2),
-            batch_ms=round(quantile(self._batches, batches, 0.5) * 1e3, 1),
             overloaded=load.overloaded,
             ease_level=load.ease_level,
             max_ease_level=load.max_ease_level,
             privacy=self._report.privacy,
         )
-        self._busy_s, self._batches, self._missed, self._ages = busy_s, batches, missed, ages
+        self._busy_s, self._missed, self._ages = busy_s, missed, ages
 
     def _age_s(self, ring: FrameRing, now: Cumulative) -> float:
         before = self._ages.get(ring)

@@ -5,11 +5,11 @@ Both sides tell complete states, so that a lost or repeated message costs nothin
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from stream.results import CameraState, EngineAddress
+from stream.results import CameraState, EngineAddress, about
 
 LeastPrivacy = Literal["off", "skeleton"]
 
@@ -31,24 +31,24 @@ class CameraReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """The same as a sentence without secrets."""
 
 
-class EngineReport(msgspec.Struct, frozen=True, omit_defaults=True):
+class EngineReport(msgspec.Struct, frozen=True):
     """What an engine measures of itself."""
 
-    capacity: float
-    """Megapixels per second that it can take, as measured; configured before anything was measured."""
-    max_cameras: int
-    age_ms: float = 0.0
-    """95th percentile of the time from a frame's arrival to its result over the last seconds, the worst camera's."""
-    dropped: float = 0.0
-    """Frames of live cameras dropped per second because the engine was too slow."""
-    batch_ms: float = 0.0
-    """Median time of a batch."""
-    overloaded: bool = False
-    ease_level: int = 0
-    """How much detail it gives up so that it drops no frames; 0: none."""
-    max_ease_level: int = 0
-    privacy: LeastPrivacy = "off"
-    """Least privacy of its cameras: `skeleton` if its own configuration wants that for all, whatever theirs is."""
+    capacity: Annotated[
+        float, about("Megapixels per second that it can take, as measured; configured before anything was measured.")
+    ]
+    max_cameras: Annotated[int, about("Cameras that it can take.")]
+    age_ms: Annotated[
+        float,
+        about("95th percentile of the time from a frame's arrival to its result, recently, the worst camera's."),
+    ] = 0.0
+    dropped: Annotated[float, about("Frames of live cameras dropped per second because the engine was too slow.")] = 0.0
+    overloaded: Annotated[bool, about("Whether it drops frames at its highest ease level.")] = False
+    ease_level: Annotated[int, about("How much detail it gives up so that it drops no frames; 0: none.")] = 0
+    max_ease_level: Annotated[int, about("Its highest level; 0 if it has none.")] = 0
+    privacy: Annotated[
+        LeastPrivacy, about("`skeleton`: its configuration has all cameras in skeleton mode, whatever theirs is.")
+    ] = "off"
 
 
 class EngineStatus(msgspec.Struct, frozen=True, omit_defaults=True):

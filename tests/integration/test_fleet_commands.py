@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner, Result
 
+from commands.fleet import command as command_module
 from commands.fleet import control
-from fleet.settings import FleetHttpConfig
+from fleet.settings import ControllerConfig
 from run_stream import app
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
 from support.fleet.local_cluster import LocalCluster, cameras, configured, serving
@@ -50,18 +52,17 @@ async def test_engines_cameras_without_one_and_what_engines_wait_for_are_shown(t
         shown = await shows(client, "engine-1 waits for a Ray node with room for it\n")
         assert "cameras: 3 unplaced; engines needed: 1\n" in shown.output and shown.exit_code == 1
         cluster.nodes = 1
-        shown = await shows(client, "cameras: 2 placed, 1 unplaced; engines needed: 1\n")
+        shown = await shows(client, "cameras: 2 live, 1 unplaced; engines needed: 1\n")
         assert ["engine-1", "node-1", "running", "2"] in [row[:4] for row in rows(shown)]
-        shown = await shows(client, "dock has no engine: it is pinned to zone=7, which no engine has\n")
-        assert shown.exit_code == 1
-        as_json = json.loads((await fleet(client, "status", "--json")).output)
-        assert list(as_json["unplaced"]) == ["dock"]
+        for command in (("status",), ("camera", "list")):
+            await shows(client, "dock has no engine: it is pinned to zone=7, which no engine has\n", *command)
+        assert json.loads((await fleet(client, "status", "--json")).output)["cameras"]["unplaced"] == 1
         await cluster.close()
 
 
 async def test_engines_that_need_attention_are_named_with_what_is_wrong(tmp_path: Path) -> None:
     async with serving(configured(tmp_path, cameras=cameras(2))) as (_, client, cluster):
-        await shows(client, "cameras: 2 placed")
+        await shows(client, "cameras: 2 live")
         engine = cluster["engine-1"]
         plain = engine.report
         busy = {"age_ms": 4500.0, "dropped": 85.2, "ease_level": 7, "max_ease_level": 7, "capacity": 32.0}
@@ -70,11 +71,10 @@ async def test_engines_that_need_attention_are_named_with_what_is_wrong(tmp_path
         late = "its results are up to 4.5 s late, it drops 85.2 frames per second"
         await shows(client, f"engine-1 has too much to do, {load}, {late}, it gives up detail (ease level 7 of 7)\n")
         engine.report = msgspec.structs.replace(plain, ease_level=2, max_ease_level=7)
-        reduced = "engine-1: reduced detail: node-1 is busy (ease level 2 of 7)\n"
-        assert (await shows(client, reduced)).exit_code == 0
-        await shows(client, reduced, "camera", "list")
+        shown = await shows(client, "engine-1 shows reduced detail: node-1 is busy (ease level 2 of 7)\n")
+        assert shown.exit_code == 0
         engine.report = msgspec.structs.replace(plain, privacy="skeleton")
-        await shows(client, "engine-1: all cameras are in skeleton mode there\n")
+        await shows(client, "engine-1 has all cameras in skeleton mode\n")
         engine.state, engine.reason, engine.message = (
             "ended",
             "bad_address",
@@ -92,7 +92,7 @@ async def test_engines_that_need_attention_are_named_with_what_is_wrong(tmp_path
 
 async def test_a_node_is_drained_and_undrained(tmp_path: Path) -> None:
     async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO)) as (controller, client, cluster):
-        await shows(client, "cameras: 4 placed")
+        await shows(client, "cameras: 4 live")
         assert (await fleet(client, "drain", "node-1")).output == "node-1 is being drained\n"
         await until(lambda: not cluster["engine-1"].generations and len(cluster["engine-2"].generations) == 4)
         shown = await shows(client, "drained")
@@ -106,7 +106,7 @@ async def test_a_node_is_drained_and_undrained(tmp_path: Path) -> None:
 async def test_engines_are_started_again_one_after_the_other(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(control, "POLL_S", 0.02)
     async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO)) as (controller, client, cluster):
-        await shows(client, "cameras: 4 placed")
+        await shows(client, "cameras: 4 live")
         before = dict(cluster.handles)
         done = await fleet(client, "restart")
         assert done.exit_code == 0
@@ -153,7 +153,10 @@ async def test_what_the_controller_refuses_is_said(tmp_path: Path) -> None:
         unnamed = await fleet(client, "camera", "add", "pattern:")
         assert unnamed.exit_code == 2 and "a camera needs an id: write door=pattern:" in unnamed.output
     shown = CliRunner().invoke(app, ["fleet", "camera", "add", "--help"], env={"COLUMNS": "200"}).output
-    assert all(scheme in shown for scheme in (*FleetHttpConfig().camera_schemes, "controller.http.camera_schemes"))
+    assert all(
+        scheme in shown
+        for scheme in (*ControllerConfig.model_validate({}).http.camera_schemes, "controller.http.camera_schemes")
+    )
 
 
 async def test_a_token_is_asked_for_used_and_refused_as_such(tmp_path: Path) -> None:
@@ -181,11 +184,43 @@ async def test_a_controller_that_is_not_there_and_another_server_are_told_apart(
 
     url = f"http://127.0.0.1:{reserved_port()}"
     absent = await status(url)
-    expected = f"partstream: no controller answers at {url} (connection refused)\n"
-    assert (absent.exit_code, absent.output) == (1, expected)
+    assert (absent.exit_code, absent.output.count("\n")) == (1, 1)
+    assert f"partstream: no controller answers at {url} (connection refused): `partstream fleet up`" in absent.output
     wrong = await status("ftp://x")
     assert wrong.exit_code == 2 and "must be http://HOST:PORT" in wrong.output
     other = web.Application()
     other.router.add_get("/{path:.*}", page)
     async with TestServer(other) as server:
         assert "is not a controller of this version" in (await status(f"http://127.0.0.1:{server.port}")).output
+
+
+async def test_a_fleet_that_cannot_be_started_is_refused_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = f"127.0.0.1:{reserved_port()}"
+    monkeypatch.setenv("RAY_ADDRESS", nowhere)
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text("cameras: [")
+    Path("free.yaml").write_text("{}")
+
+    async def refused(*command: str) -> str:
+        done = await asyncio.to_thread(CliRunner().invoke, app, ["fleet", *command])
+        assert done.exit_code in (1, 2) and done.output.count("\n") == 1
+        return done.output
+
+    assert "fleet.yaml: can't be read: No such file" in await refused("up")
+    assert "wrong.yaml, line 1: not valid YAML" in await refused("up", "--config", "wrong.yaml")
+    for command in (("up", "--config", "free.yaml", "--address", "auto"), ("down",)):
+        sentence = await refused(*command)
+        assert f"no Ray cluster at {nowhere} (Connection refused): start one with `ray start --head`" in sentence
+    async with serving(configured(tmp_path)) as (controller, _, _):
+        Path("fleet.yaml").write_text("controller: {store: fleet.db}")
+        sentence = await refused("up")
+        assert "controller.store: fleet.db is in use" in sentence and "stop that one, or set another file" in sentence
+        taken = controller.directory.publisher.endpoint
+        Path("fleet.yaml").write_text(f"controller: {{store: other.db, directory: '{taken}'}}")
+        assert f"controller.directory: {taken} is in use by another program" in await refused("up")
+    monkeypatch.setattr(command_module, "_connect", lambda address: "head")
+    monkeypatch.setattr(command_module, "_running", lambda: "actor")
+    again = await refused("up", "--config", "free.yaml", "--address", "auto")
+    assert "a fleet runs there: `partstream fleet down` stops it" in again

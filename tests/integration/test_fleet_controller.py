@@ -97,7 +97,7 @@ async def test_why_an_engine_has_ended_is_told_and_a_slow_start_is_no_end(
             cluster.handles["engine-1"].paused = False
             cluster["engine-1"].ends("model.device: no such CUDA device")
             await until(lambda: controller.engines.all["engine-1"].state == "ended")
-        (shown,) = (await client.get("/api/v1/fleet/engines"))["engines"]
+        (shown,) = (await client.get("/api/v1/status"))["engines"]
         assert (shown["state"], shown["message"]) == ("lost", "model.device: no such CUDA device")
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
@@ -18,11 +18,10 @@ from stream.http.server.bind_address import resolve
 from stream.http.server.connections import Connections
 from stream.settings.config_error import ConfigError
 from telemetry.catalogue import MetricSpec
+from telemetry.exposition import Series, family_of
 
 logger = logging.getLogger(__name__)
 
-Series = tuple[tuple[str, ...], float]
-"""Label values in the order of the catalogue, and the value."""
 Read = Callable[[], Mapping[str, Iterable[Series]]]
 
 
@@ -37,11 +36,7 @@ class _Process(Collector):
     def collect(self) -> Iterator[Metric]:
         values = self._read()
         for spec in self._specs:
-            family_of = CounterMetricFamily if spec.kind == "counter" else GaugeMetricFamily
-            family = family_of(spec.full_name, spec.help, labels=spec.labels)
-            for labels, value in values.get(spec.name, ()):
-                family.add_metric(labels, value)
-            yield family
+            yield family_of(spec, values.get(spec.name, ()))
 
 
 class StatusServer:

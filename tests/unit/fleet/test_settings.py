@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fleet.settings import FleetCamera, FleetConfig, load
 from stream.config import Config
@@ -67,32 +68,38 @@ def test_privacy_of_all_engines_counts_for_every_camera() -> None:
         ({"controller": {"http": {"page_origins": ["fleet.example"]}}}, "controller.http.page_origins: "),
         ({"cameras": [{"id": "a", "source": "/dev/video0"}]}, "a capture device needs `pin`"),
         ({"cameras": [{"id": "a", "source": "pattern:"}] * 2}, "camera id 'a' is used twice"),
-        ({"cameras": [{"id": "a", "source": "pattern:", "pin": ""}]}, "cameras.0.pin: "),
-        ({"cameras": [{"id": "a", "source": RTSP, "pin": ["x"]}]}, "cameras.0.pin: "),
-        ({"cameras": [{"id": "a", "source": RTSP, "exclusive": True}]}, "cameras.0.exclusive: unknown"),
+        ({"cameras": [{"id": "a", "source": "pattern:", "pin": ""}]}, "cameras.0 (a).pin: "),
+        ({"cameras": [{"id": "a", "source": RTSP, "pin": ["x"]}]}, "cameras.0 (a).pin: "),
+        ({"cameras": [{"id": "a", "source": RTSP, "exclusive": True}]}, "cameras.0 (a).exclusive: unknown"),
     ],
 )
 def test_an_error_names_the_file_and_the_setting_and_shows_no_password(
     content: dict[str, Any], text: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "fleet.yaml").touch()
+    path = tmp_path / "fleet.yaml"
+    path.write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError, match=r"fleet\.yaml: ") as error:
-        load(tmp_path / "fleet.yaml", content)
+        load(path)
     assert text in str(error.value) and "secret" not in str(error.value)
 
 
-def test_an_error_of_a_camera_names_its_id_and_one_of_a_number_its_value(tmp_path: Path) -> None:
+def test_settings_are_checked_for_every_engine_that_may_be_made(tmp_path: Path) -> None:
     path = tmp_path / "fleet.yaml"
-    path.write_text(
-        "placement: {rest_s: fast, hand_over_s: -7}\n"
-        "cameras: [{id: lobby, source: 'pattern:'}, {id: dock, source: 'pattern:', pinn: x}, {id: [secret]}, lobby]\n"
-    )
+    path.write_text("engines: {most: 12}\nengine: {results: 'out/{engine}', alerts_file: out/engine-12}")
+    with pytest.raises(ConfigError, match=r"engine: results: .* out/engine-12 is that of alerts_file"):
+        load(path)
+    path.write_text(path.read_text().replace("most: 12", "most: 11"))
+    assert load(path).of_engine("engine-11").results == Path("out/engine-11")
+
+
+def test_an_error_of_a_camera_names_its_id(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text("cameras: [{id: dock, source: 'pattern:', pinn: x}, {id: [secret]}, lobby]")
     with pytest.raises(ConfigError) as error:
         load(path)
     text = str(error.value)
-    assert "camera dock: cameras.1.pinn: unknown; did you mean `pin`?" in text
-    assert "placement.rest_s: " in text and "(got 'fast')" in text and "(got -7)" in text
-    assert "cameras.2.id: " in text and "cameras.3: " in text and "secret" not in text
+    assert "cameras.0 (dock).pinn: unknown; did you mean `pin`?" in text
+    assert "cameras.1.id: " in text and "cameras.2: " in text and "secret" not in text
 
 
 def test_origins_are_those_that_browsers_send() -> None:

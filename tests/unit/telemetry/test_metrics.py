@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from ring_buffers.frames import Clock
 from stages.looks import LookKind
 from stream.results import CameraState, Look
-from telemetry import catalogue, metrics
+from telemetry import catalogue
 from telemetry.catalogue import METRICS, SECONDS_BUCKETS
+from telemetry.exposition import OPENMETRICS_CONTENT_TYPE
 from telemetry.metrics import PrometheusObserver
 from telemetry.tally import Histogram
 from tools.docs import metrics_reference
@@ -161,8 +162,8 @@ def test_process_metrics_are_exported_and_created_series_are_not() -> None:
     [
         ("", "text/plain; version=0.0.4; charset=utf-8"),
         ("text/plain;version=zz;escaping=\x00,,;=", "text/plain; version=0.0.4; charset=utf-8"),
-        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", metrics.OPENMETRICS_CONTENT_TYPE),
-        ("application/openmetrics-text; version=x.y", metrics.OPENMETRICS_CONTENT_TYPE),
+        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", OPENMETRICS_CONTENT_TYPE),
+        ("application/openmetrics-text; version=x.y", OPENMETRICS_CONTENT_TYPE),
     ],
 )
 def test_the_accept_header_selects_the_format_and_a_malformed_one_is_tolerated(accept: str, content_type: str) -> None:
