@@ -8,7 +8,7 @@ import { sentence } from "./words.js"
 const FIND_EVERY_MS = 2000 // a camera that has moved is found after this
 const SETTLE_MS = 120
 const NEAR_MS = 500 // between requests after an engine has told of a change
-const REFUSED_MS = 2000 // the time between two passes
+const REFUSED_MS = 300
 const LONGEST_REFUSED_MS = 60000
 const MAX_SHOWN = 256
 const UNREACHED = "The controller cannot be reached. Reconnecting…"
@@ -133,6 +133,7 @@ export class Engines {
       message: (kind, message) => this.#take(one, kind, message),
       picture: (picture) => this.at(picture.camera) === one && this.on.picture(picture),
       missed: () => {},
+      refused: (afterMs) => this.#findSoon(afterMs),
       connection: (connected) => {
         if (!connected) this.#findSoon(0)
         this.on.changed()
@@ -161,7 +162,13 @@ class PassConnection extends EngineConnection {
         redirect: "error",
         cache: "no-store",
       })
-    super({ ...on, refused: () => this.#refused() }, request)
+    const connection = (connected) => {
+      if (connected) this.isRefused = false
+      if (connected) this.refusals.reset()
+      on.connection(connected)
+    }
+    const refused = () => on.refused(this.#refused())
+    super({ ...on, connection, refused }, request)
     Object.assign(this, { name, origin, token: "", cameras: [], wanted: "" })
     /** Whether the engine answers, but refuses the last pass. */
     this.isRefused = false
@@ -178,16 +185,13 @@ class PassConnection extends EngineConnection {
     if (same) return this.request("/api/v1/session").catch(() => {})
     this.wanted = wanted
     this.cameras = cameras
-    if (this.isRefused) this.waitsSince = performance.now()
-    this.isRefused = false
     this.messages.connect()
   }
 
   /** Returns the status of its cameras if the page gets nothing of them, otherwise null. */
   problem(ofController) {
-    if (this.connected) this.refusals.reset()
+    if (!this.lost) return null
     if (this.isRefused && ofController) return { state: "no_pass", reason: "no_pass", message: ofController }
-    if (!this.isRefused && !this.lost) return null
     return { state: "unreachable", reason: "no_engine", message: `${this.origin} ${this.#why()}` }
   }
 
@@ -203,13 +207,15 @@ class PassConnection extends EngineConnection {
     return "does not answer this browser. Trying again…"
   }
 
-  /** The next pass connects again, later ones after longer and longer: another engine may be there. */
+  /** Returns after which time a pass connects again, ms, longer each time: another engine may be there. */
   #refused() {
     this.isRefused = true
     this.wanted = ""
     this.cameras = []
     this.pictures.show([], 0, 0)
-    this.refusedUntil = performance.now() + this.refusals.next()
+    const afterMs = this.refusals.next()
+    this.refusedUntil = performance.now() + afterMs
+    return afterMs
   }
 }
 

@@ -237,7 +237,7 @@ async def test_pictures_are_read_from_chunks_of_any_size_and_one_without_an_end_
             await page.evaluate(READ_PARTS.replace("CHUNKS", "Array(9).fill(new Uint8Array(1 << 20))"))
 
 
-async def test_a_lost_connection_to_the_engine_is_shown_and_restored() -> None:
+async def test_a_lost_connection_to_the_engine_is_shown_and_restored_and_so_are_lost_pictures() -> None:
     config = configured({"id": "door", "source": SOURCE})
     async with shown(config, FreeModel()) as (engine, page):
         await page.wait_for(f"document.querySelector({json.dumps(tile('door', 'canvas'))})?.drawn")
@@ -254,6 +254,8 @@ async def test_a_lost_connection_to_the_engine_is_shown_and_restored() -> None:
                 f"document.querySelector('#notice').hidden && {text('#health-text')} === '1 camera live'"
             )
             await page.wait_for(f"document.querySelector('.tile canvas').drawn.at > {before}")
+            await page.evaluate("import('/page/screen.js').then(({Screen}) => void (Screen.prototype.take = () => {}))")
+            await page.wait_for(f"{text(tile('door', '.message strong'))} === 'Waiting for pictures'")
 
 
 async def test_a_killed_camera_is_shown_as_down_and_plays_again_after_a_restart(tmp_path: Path) -> None:

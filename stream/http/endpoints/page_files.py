@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import PurePath
 
 from aiohttp import web
 
-from stream.http.server.routes import Answer, Handler, Route
+from stream.http.server.routes import Answer, Route
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; "
@@ -45,25 +46,17 @@ def fleet_page_routes(folder: Traversable) -> list[Route]:
 
 def _files(folder: Traversable, root: str, others: str) -> dict[str, Traversable]:
     """Return the files of a page by address: `root` for `index.html`, and `others` with its name for each other."""
-    files = sorted((file for file in folder.iterdir() if file.is_file()), key=lambda file: file.name)
-    return {root if file.name == ROOT_FILE else others + file.name: file for file in files if _suffix(file) in TYPES}
-
-
-def _suffix(file: Traversable) -> str:
-    return file.name[file.name.rfind(".") :]
+    files = {file.name: file for file in folder.iterdir() if file.is_file()}
+    return {root if name == ROOT_FILE else others + name: file for name, file in sorted(files.items())}
 
 
 def _route(path: str, file: Traversable, policy: str) -> Route:
     summary = {"/": "The live page.", f"/{REVIEW}": "The review page."}.get(path, "A file of a page.")
-    content_type = TYPES[_suffix(file)]
-    answers = (Answer(200, "The file.", None, content_type),)
-    handler = _handler(file.read_bytes(), content_type, policy)
-    return Route("GET", path, "open", handler, answers, summary, limited=False, scope="none")
+    body, content_type = file.read_bytes(), TYPES[PurePath(file.name).suffix]
 
-
-def _handler(body: bytes, content_type: str, policy: str) -> Handler:
     async def answer(request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
         return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
 
-    return answer
+    answers = (Answer(200, "The file.", None, content_type),)
+    return Route("GET", path, "open", answer, answers, summary, limited=False, scope="none")

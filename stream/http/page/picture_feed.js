@@ -68,7 +68,7 @@ export class PictureFeed {
       }
     } catch (error) {
       if (running.signal.aborted) return
-      if (error.status) this.on.error(error.status === 503 ? "Too many viewers: no live pictures are available now." : error.message)
+      if (error.status && error.status !== 401) this.on.error(error.status === 503 ? "Too many viewers: no live pictures are available now." : error.message)
     }
     if (this.running === running) {
       this.running = null

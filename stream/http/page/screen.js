@@ -11,6 +11,7 @@ const MAX_WAITING = 4
 const VIDEO_WAIT_MS = 700 // video arrives before its results
 const MAX_VIDEO_WAITING = 20
 const EMPTY_AFTER_MS = 3000
+const FROZEN_AFTER_US = 3e6 // when results go on and pictures do not
 const MAX_SCALE = 2
 const PRIVACY = {
   masked: ["Masked", "Parts of the picture are hidden by privacy masks"],
@@ -93,11 +94,11 @@ export class Screen {
   update() {
     const { camera } = this
     const problem = cameraProblem(camera.status)
-    const waits = !problem && !this.shown
-    this.element.dataset.fresh = problem ? "no" : "yes"
-    this.message.hidden = !problem && !waits
-    this.headline.textContent = problem ? problem[0] : waits ? "Waiting for the first frame" : ""
-    this.text.textContent = problem ? problem[1] : ""
+    const [headline, text] = problem ?? [this.#waitsFor(), ""]
+    this.element.dataset.fresh = problem || (headline && this.shown) ? "no" : "yes"
+    this.message.hidden = !headline
+    this.headline.textContent = headline
+    this.text.textContent = text
     const empty = camera.live && this.shown && performance.now() - camera.peopleAtMs > EMPTY_AFTER_MS
     this.chip.hidden = !empty
     this.chip.textContent = "No people detected"
@@ -105,6 +106,14 @@ export class Screen {
     this.privacy.hidden = !hidden
     this.privacy.textContent = hidden?.[0] ?? ""
     this.privacy.title = hidden?.[1] ?? ""
+  }
+
+  /** Returns what to say of a live camera without a new picture; empty if it has one. */
+  #waitsFor() {
+    const { latest } = this.camera
+    const frozen = latest?.capture_us - this.shown?.result?.capture_us > FROZEN_AFTER_US
+    if (this.shown && !frozen) return ""
+    return latest ? "Waiting for pictures" : "Waiting for the first frame"
   }
 
   /** Give up the picture and its memory until `wake`, for example while it is out of view. */
