@@ -89,26 +89,22 @@ class LivePageApi:
 
     def _check_origin(self, request: web.Request) -> None:
         """Raise `Problem` if engines do not answer the page that asks."""
-        origin = request.headers.get("Origin", "").lower()
-        if origin and origin not in self.controller.office.origins:
-            raise Problem(
-                403,
-                "foreign-origin",
-                f"engines answer the live page only at {', '.join(self.controller.office.origins)}: open it there, or "
-                "add the address that you use to controller.http.page_origins",
-            )
+        origin, accepted = request.headers.get("Origin", "").lower(), self.controller.office.origins
+        if origin and origin not in accepted:
+            remedy = "open it there, or add the address that you use to controller.http.page_origins"
+            text = f"engines answer the live page only at {', '.join(accepted)}: {remedy}"
+            raise Problem(403, "foreign-origin", text)
 
     def _place(self, camera: str) -> CameraPlaceView:
         """Return where a camera is watched: while it moves, at the engine that still has it."""
         placed = self.controller.placement.cameras[camera]
+        message = placed.reason or "No engine has it."
         for engine in (placed.old[0] if placed.old is not None else None, placed.engine):
             address = self.controller.address_of(engine)
             if address is not None and origin_of(address.http) is not None:
                 return CameraPlaceView(id=camera, engine=engine, message="")
             if address is not None:
                 message = f"Its engine {engine} has no HTTP server that other hosts reach: set engine.http.bind."
-                return CameraPlaceView(id=camera, engine=None, message=message)
-        message = placed.reason or "No engine has it."
         return CameraPlaceView(id=camera, engine=None, message=message[0].upper() + message[1:])
 
     def _pass(self, engine: str, cameras: list[str], caller: Caller, page: str) -> EnginePassView:
