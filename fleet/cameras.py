@@ -20,7 +20,6 @@ from stream.cameras.changes import (
     NotSavedError,
     PrivateError,
     Settings,
-    SettingsError,
     check_can_be_opened,
     check_certificates,
     check_scheme,
@@ -29,7 +28,6 @@ from stream.cameras.changes import (
     with_changes,
 )
 from stream.privacy.known_privacy import MOST_KNOWN, HiddenCamera, KnownPrivacy
-from stream.settings.engine import CameraConfig
 from telemetry.redaction import redact
 
 logger = logging.getLogger(__name__)
@@ -122,17 +120,10 @@ class Cameras:
             return True
 
     def _checked(self, camera_id: str, settings: Settings, before: FleetCamera | None) -> FleetCamera:
-        schemes = self._http.camera_schemes
-        try:  # the scheme first, whatever else is wrong: a device would need a pin before
-            alone = checked_settings(CameraConfig, camera_id, {"source": settings.get("source")}, before)
-        except SettingsError:
-            pass
-        else:
-            check_scheme(alone, before, schemes, OTHER_SCHEMES)
         camera = checked_settings(FleetCamera, camera_id, settings, before).at_least(self.privacy.everywhere)
         if (refusal := self.privacy.refusal(camera, before)) is not None:
             raise PrivateError(refusal)
-        check_scheme(camera, before, schemes, OTHER_SCHEMES)
+        check_scheme(camera, before, self._http.camera_schemes, OTHER_SCHEMES)
         check_certificates(camera, before, self._http.tls_certificates_folder)
         if before is None and len(self.all) >= self._http.max_cameras:
             raise NoCapacityError(

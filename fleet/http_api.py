@@ -1,4 +1,4 @@
-"""The controller's HTTP API: cameras as an engine's control API has them, the directory, engines and drains."""
+"""The controller's HTTP API: cameras as an engine's control API has them, engines and drains."""
 
 from __future__ import annotations
 
@@ -10,20 +10,11 @@ from pydantic import BaseModel, Field
 
 from fleet.controller import Controller
 from fleet.settings import FleetCamera
-from fleet.views import (
-    DirectoryView,
-    FleetCameraListView,
-    FleetCameraView,
-    FleetStatusView,
-    camera_view,
-    status_view,
-)
+from fleet.views import FleetCameraListView, FleetCameraView, FleetStatusView, camera_view, status_view
 from stream.http.server.bodies import json_response
 from stream.http.server.camera_routes import CameraRoutes, applied
-from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Route
-from stream.results import Place
 
 ROOT = "/api/v1"
 
@@ -45,14 +36,13 @@ class ControllerApi:
         """Return the routes."""
         drained, undrained = (Answer(204, "It is being drained."),), (Answer(204, "It may have cameras."),)
         restarted = (Answer(204, "It is drained, and ends; another one takes its place."),)
-        where, drain, targets = ROOT + "/directory", ROOT + "/fleet/drain/{name}", ROOT + "/prometheus/targets"
+        drain, targets = ROOT + "/fleet/drain/{name}", ROOT + "/prometheus/targets"
+        undo = "Let an engine, or all engines of a node, have cameras again."
         return [
             *self._cameras.routes(),
-            Route("GET", where, "read", self._directory, DirectoryView, scope="filtered"),
-            Route("GET", where + "/{camera}", "read", self._place, Place),
             Route("GET", ROOT + "/status", "read", self._status, FleetStatusView, scope="whole"),
             Route("POST", drain, "control", self._drain, drained, scope="whole"),
-            Route("DELETE", drain, "control", self._undrain, undrained, scope="whole"),
+            Route("DELETE", drain, "control", self._drain, undrained, scope="whole", summary=undo),
             Route("POST", ROOT + "/fleet/restart/{name}", "control", self._restart, restarted, scope="whole"),
             Route("GET", targets, "read", self._targets, _TARGETS, scope="whole"),
         ]
@@ -64,21 +54,6 @@ class ControllerApi:
         ids = lambda: controller.cameras.all  # noqa: E731
         return CameraRoutes(ids, view, controller.cameras, FleetCameraView, FleetCameraListView, FleetCamera)
 
-    async def _directory(self, request: web.Request) -> web.Response:
-        """Get where each camera is."""
-        sees = request[CALLER].sees
-        places = [place for name, place in self.controller.directory.places.items() if sees(name)]
-        return json_response(DirectoryView(places))
-
-    async def _place(self, request: web.Request) -> web.Response:
-        """Get where a camera is."""
-        camera_id = request.match_info["camera"]
-        self._cameras.existing(camera_id)
-        place = self.controller.directory.places.get(camera_id)
-        if place is None:
-            raise Problem(503, "not-ready", f"camera {camera_id} was added just now", headers={"Retry-After": "1"})
-        return json_response(place)
-
     async def _status(self, request: web.Request) -> web.Response:
         """Get the state of the fleet."""
         return json_response(status_view(self.controller))
@@ -86,13 +61,7 @@ class ControllerApi:
     async def _drain(self, request: web.Request) -> web.Response:
         """Move the cameras of an engine, or of all engines of a node, away, and give it no more."""
         for name in self._named(request):
-            await applied(self.controller.drain(name, True))
-        return web.Response(status=204)
-
-    async def _undrain(self, request: web.Request) -> web.Response:
-        """Let an engine, or all engines of a node, have cameras again."""
-        for name in self._named(request):
-            await applied(self.controller.drain(name, False))
+            await applied(self.controller.drain(name, request.method == "POST"))
         return web.Response(status=204)
 
     async def _restart(self, request: web.Request) -> web.Response:

@@ -123,13 +123,6 @@ class ControllerConfig(Section):
     )
     allow_plaintext: bool = Field(False, description="Allow addresses other than loopback without CURVE.")
 
-    @field_validator("store")
-    @classmethod
-    def _is_a_file(cls, value: Path) -> Path:
-        if not value.name:
-            raise ValueError(f"{str(value)!r} is not the name of a file")
-        return value
-
     @property
     def publishing(self) -> PublishConfig:
         """The directory's settings as a publisher's."""

@@ -92,7 +92,7 @@ class Store:
 
         Raises `ConfigError` naming `controller.store` if it is in use by another controller, or cannot be used.
         """
-        lock = self.path.with_name(f"{self.path.name}.lock")
+        lock = Path(f"{self.path}.lock")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = file_lock.held(lock)

@@ -14,7 +14,7 @@ from fleet.engines import Engine
 from fleet.placement import Camera
 from fleet.settings import FleetCamera
 from stream.membership.messages import CameraReport, EngineReport
-from stream.results import CameraState, EngineAddress, Place, about
+from stream.results import CameraState, EngineAddress, about
 from stream.settings.privacy import PrivacyMode
 
 CameraPlacement = Literal["placed", "moving", "unplaced", "disabled"]
@@ -111,12 +111,6 @@ class FleetStatusView(msgspec.Struct, frozen=True):
     engines: list[FleetEngineView]
     wanted_engines: Annotated[int, about("How many engines the cameras need, with the reserve.")]
     drains: Annotated[list[str], about("Engines that are drained.")]
-
-
-class DirectoryView(msgspec.Struct, frozen=True):
-    """Where each camera is."""
-
-    places: list[Place]
 
 
 def camera_view(controller: Controller, camera_id: str) -> FleetCameraView:

@@ -38,10 +38,7 @@ class EngineReport(msgspec.Struct, frozen=True):
         float, about("Megapixels per second that it can take, as measured; configured before anything was measured.")
     ]
     max_cameras: Annotated[int, about("Cameras that it can take.")]
-    age_ms: Annotated[
-        float,
-        about("95th percentile of the time from a frame's arrival to its result, recently, the worst camera's."),
-    ] = 0.0
+    age_ms: Annotated[float, about("95th percentile of the age of results, recently, the worst camera's.")] = 0.0
     dropped: Annotated[float, about("Frames of live cameras dropped per second because the engine was too slow.")] = 0.0
     overloaded: Annotated[bool, about("Whether it drops frames at its highest ease level.")] = False
     ease_level: Annotated[int, about("How much detail it gives up so that it drops no frames; 0: none.")] = 0

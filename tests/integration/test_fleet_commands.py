@@ -142,11 +142,10 @@ async def test_cameras_are_added_listed_and_removed(tmp_path: Path) -> None:
 
 async def test_what_the_controller_refuses_is_said(tmp_path: Path) -> None:
     async with serving(configured(tmp_path)) as (_, client, _):
-        for source in ("/etc/passwd", "/dev/video0"):
-            refused = await fleet(client, "camera", "add", f"door={source}")
-            assert refused.exit_code == 1
-            assert "must begin with rtsp: or rtsps: or whip: or pattern:" in refused.output
-            assert "other addresses need controller.http.camera_schemes, or have to be written" in refused.output
+        refused = await fleet(client, "camera", "add", "door=/etc/passwd")
+        assert refused.exit_code == 1
+        assert "must begin with rtsp: or rtsps: or whip: or pattern:" in refused.output
+        assert "other addresses need controller.http.camera_schemes, or have to be written" in refused.output
         refused = await fleet(client, "camera", "add", "door=pattern:nope")
         sentence = "source: 'pattern:nope' is not a test pattern (at least 64x64, at most 240 fps)"
         assert refused.exit_code == 1 and refused.output.count(sentence) == 1
@@ -205,8 +204,9 @@ async def test_a_fleet_that_cannot_be_started_is_refused_with_one_line(
 
     async def refused(*command: str) -> str:
         done = await asyncio.to_thread(CliRunner().invoke, app, ["fleet", *command])
-        assert done.exit_code in (1, 2) and done.output.count("\n") == 1
-        return done.output
+        (sentence,) = (line for line in done.output.splitlines() if " INFO " not in line)  # of the other controller
+        assert done.exit_code in (1, 2)
+        return sentence
 
     assert "fleet.yaml: can't be read: No such file" in await refused("up")
     assert "wrong.yaml, line 1: not valid YAML" in await refused("up", "--config", "wrong.yaml")

@@ -66,20 +66,13 @@ async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [
-        ("PUT", "/cameras/door", {"source": "pattern:", "max_fps": -1}, 422, "invalid"),
         ("PUT", "/cameras/door", {"source": "/etc/passwd"}, 422, "invalid"),
-        ("PUT", "/cameras/c0", {"source": "pattern:nope"}, 422, "invalid"),
-        ("PATCH", "/cameras/c0", {"source": "pattern:8x8"}, 422, "invalid"),
         ("PATCH", "/cameras/hidden", {"privacy": "off"}, 403, "private"),
-        ("PUT", "/cameras/Door", {"source": "pattern:"}, 422, "invalid"),
         ("PUT", "/cameras/c9", {"source": "pattern:"}, 409, "no-room"),
         ("PATCH", "/cameras/door", {"max_fps": 5}, 404, "no-such-camera"),
         ("GET", "/cameras/door", None, 404, "no-such-camera"),
-        ("GET", "/directory/door", None, 404, "no-such-camera"),
         ("POST", "/fleet/drain/nowhere", None, 404, "no-such-engine"),
-        ("DELETE", "/fleet/drain/nowhere", None, 404, "no-such-engine"),
         ("POST", "/fleet/restart/node-1", None, 404, "no-such-engine"),
-        ("GET", "/nothing", None, 404, "not-found"),
     ],
 )
 async def test_a_wrong_request_is_answered_with_the_problem(
@@ -91,7 +84,7 @@ async def test_a_wrong_request_is_answered_with_the_problem(
         assert (answered, problem["type"]) == (status, f"urn:partstream:problem:{code}")
 
 
-async def test_the_directory_the_engines_and_drains_are_shown(tmp_path: Path) -> None:
+async def test_places_engines_and_drains_are_shown(tmp_path: Path) -> None:
     async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO)) as (controller, client, cluster):
 
         async def counted(**cameras_at: int) -> Any:
@@ -102,9 +95,8 @@ async def test_the_directory_the_engines_and_drains_are_shown(tmp_path: Path) ->
         await until(lambda: counted(**{"engine-1": 2, "engine-2": 2}))
         await until(lambda: [place.state for place in controller.directory.places.values()] == ["placed"] * 4)
         assert (await client.get("/readyz"))["ready"]
-        places = {place["camera"]: place for place in (await client.get("/api/v1/directory"))["places"]}
-        assert {name: place["address"]["engine"] for name, place in places.items()} == cluster.having()
-        assert places["c0"] == await client.get("/api/v1/directory/c0")
+        shown = {camera["id"]: camera["place"] for camera in (await client.get(CAMERAS))["cameras"]}
+        assert {name: place["engine"] for name, place in shown.items()} == cluster.having()
         labels = {"node": "node-1", "engine": "engine-1", "__scheme__": "http"}
         targets = await client.get("/api/v1/prometheus/targets")
         assert {"targets": ["127.0.0.1:91"], "labels": labels} in targets and len(targets) == 2
@@ -122,9 +114,7 @@ async def test_a_token_for_some_cameras_shows_only_these(tmp_path: Path) -> None
         client.address = client.address.replace(urlsplit(client.address).hostname or "", "127.0.0.1")
         await until(lambda: len(controller.directory.places) == 2)
         assert [camera["id"] for camera in (await client.get(CAMERAS))["cameras"]] == ["c1"]
-        assert [place["camera"] for place in (await client.get("/api/v1/directory"))["places"]] == ["c1"]
-        for path in ("/api/v1/directory/c0", f"{CAMERAS}/c0"):
-            assert (await client.ask("GET", path))[0] == 404
+        assert (await client.ask("GET", f"{CAMERAS}/c0"))[0] == 404
         for method, path in (
             ("GET", "/api/v1/status"),
             ("GET", "/api/v1/prometheus/targets"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import subprocess
 import sys
@@ -14,10 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from fleet.controller_actor import ControllerService
-from fleet.settings import load
 from run_stream import app
-from stream.settings.config_error import ConfigError
 
 LOCAL: dict[str, Any] = {
     "directory": "tcp://127.0.0.1:0",
@@ -32,22 +28,6 @@ def check(folder: Path, *, controller: dict[str, Any] | None = None, **settings:
     (folder / "fleet.yaml").write_text(content)
     done = CliRunner().invoke(app, ["fleet", "check"])
     return done.exit_code, " ".join(done.output.split())
-
-
-def refused(folder: Path) -> str:
-    """Return why a controller with the configuration does not start; empty if it does."""
-
-    async def start() -> None:
-        service = ControllerService(load(folder / "fleet.yaml"))
-        service.controller.engines.adopt = lambda: None  # without Ray
-        await service.start()
-        await service.stop()
-
-    try:
-        asyncio.run(start())
-    except ConfigError as error:
-        return " ".join(str(error).split())
-    return ""
 
 
 @pytest.fixture(autouse=True)
@@ -73,12 +53,10 @@ def test_a_configuration_is_checked_without_ray(folder: Path) -> None:
     ("controller", "setting"),
     [
         ({"http": {"bind": "0.0.0.0:0"}}, "controller.http.bind: "),
-        ({"http": {"bind": "127.0.0.1:99999"}}, "controller.http.bind: "),
         ({"http": {"bind": "127.0.0.1:0", "tokens_file": "missing.yaml"}}, "controller.http.tokens_file: missing.yaml"),
         ({"http": {"bind": "127.0.0.1:0", "audit_file": "missing/audit"}}, "controller.http.audit_file: "),
         ({"directory": "tcp://0.0.0.0:0"}, "controller.directory: "),
         ({"replay": "tcp://0.0.0.0:0"}, "controller.replay: "),
-        ({"directory": "tcp://192.0.2.1:5570"}, "controller.directory: "),
         ({"store": "fleet.yaml/fleet.db"}, "controller.store: "),
         (
             {"curve_secret_key_file": "missing", "curve_allowed_keys": "missing"},
@@ -89,7 +67,6 @@ def test_a_configuration_is_checked_without_ray(folder: Path) -> None:
 def test_what_the_controller_refuses_is_an_error(folder: Path, controller: dict[str, Any], setting: str) -> None:
     code, said = check(folder, controller=controller)
     assert code == 2 and said.count(f"fleet.yaml: {setting}") == 1
-    assert setting in refused(folder)
 
 
 def test_what_engines_refuse_and_what_no_engine_can_read_is_an_error(folder: Path) -> None:
