@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from stream.fleet_directory.camera_moves import Moved
-from stream.fleet_directory.fleet_subscription import ENDED, FleetSubscription
+from stream.fleet_directory.fleet_subscription import ENDED, FleetSubscription, Moved
 from stream.messaging.curve.authenticator import CurveAuthenticator, make_authenticator
 from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.publisher import LINGER_MS

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import overload
 
-from stream.fleet_directory.camera_moves import Moved
-from stream.fleet_directory.fleet_subscription import FleetSubscription
+from stream.fleet_directory.fleet_subscription import FleetSubscription, Moved
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import client_keys
 from stream.messaging.gap_filling import Counts, Gap, ReplayServerAt

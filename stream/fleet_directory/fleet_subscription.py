@@ -1,9 +1,11 @@
 """The subscription to a fleet: `subscribe("fleet://HOST:PORT")` with the address of its directory.
 
 It reads the directory, and every engine that has one of its cameras, each in a task. Their messages are merged in one
-bounded queue, from which the caller takes them. When a camera moves, its old engine is followed until the first message
-of the new one arrives (`stream.fleet_directory.camera_moves`). Gaps are filled by replay as for a single engine. An
-engine or a directory that is away delays nothing of the others.
+bounded queue, from which the caller takes them. Each placement of a camera has a generation, which is higher than that
+of the one before. While it moves, its old and new engine are followed, until the first message of the new generation is
+handed out that shows that its engine reads the camera. From then on, lower generations are stale, wherever they come
+from. Gaps are filled by replay as for a single engine. An engine or a directory that is away delays nothing of the
+others, and what is known goes on.
 """
 
 from __future__ import annotations
@@ -11,17 +13,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVarTuple, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import zmq
 
-from stream.fleet_directory.camera_moves import CameraMoves, Moved
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
 from stream.results import CameraKind, EngineAddress, Place, Received, Stats, Status, decode, topic
 from stream.subscription.engine_subscription import Connection, EngineSubscription
-from stream.subscription.subscription import AnyMessage, Kind, Subscription, prefixes_of
+from stream.subscription.subscription import AnyMessage, Generations, Kind, Subscription, begins, prefixes_of
 from stream.zeromq_context import terminated
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,19 @@ taken from may be on their way."""
 ENDED = ("disabled", "removed")
 """States of a place in which no engine is to read the camera."""
 
-Of = TypeVarTuple("Of")
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A camera goes on with a later placement: at another engine, at another run of its engine, or there again.
+
+    This is a gap of unknown size: messages from the end of the old placement may be missing, and of those between them.
+    """
+
+    camera: str
+    old_generation: int
+    new_generation: int
+
+
 _Key = tuple[str, str, str | None]
 """What makes another connection to an engine necessary if it changes."""
 
@@ -97,9 +111,11 @@ class FleetSubscription(Subscription[AnyMessage]):
         of_cameras: list[CameraKind] = [kind for kind in kinds if kind not in ("directory", "stats")]
         self._kinds: tuple[CameraKind, ...] = tuple(dict.fromkeys((*of_cameras, "status"))) if of_cameras else ()
         """Kinds that are read of cameras. A status shows that a new engine reads a camera, also before an event."""
-        self._moves = CameraMoves()
+        self._places: dict[str, Place] = {}
+        self._generations = Generations()
+        self._handed_out: dict[str, int] = {}
+        """The generation of each camera that is handed out."""
         self._links: dict[_Key, _Link] = {}
-        self._links_of: dict[str, set[_Link]] = {}
         self._unusable: set[_Key] = set()
         """Engines that cannot be connected to, which is logged once."""
         self._changed: set[str] = set()
@@ -128,7 +144,7 @@ class FleetSubscription(Subscription[AnyMessage]):
 
     def ended(self, camera: str) -> bool:
         """Whether the directory says that no engine is to read a camera."""
-        place = self._moves.place(camera)
+        place = self._places.get(camera)
         return place is not None and place.state in ENDED
 
     def close(self) -> None:
@@ -141,7 +157,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             self._directory.close()
         for link in self._links.values():
             link.close()
-        self._directory, self._tasks, self._links, self._links_of = None, [], {}, {}
+        self._directory, self._tasks, self._links = None, [], {}
         if not self._queue.full():
             self._queue.put_nowait((None, StopAsyncIteration()))  # for a caller that waits
         if not terminated(context):
@@ -164,18 +180,18 @@ class FleetSubscription(Subscription[AnyMessage]):
                 connection, prefixes_of(("directory",), self._cameras), context=context, decode=self._decode
             )
             directory.open()
-            self._tasks = [self._started(self._follow, directory), self._started(self._check)]
+            self._tasks = [self._started(lambda: self._follow(directory)), self._started(self._check)]
         except BaseException:
             self.close()
             raise
 
-    def _started(self, work: Callable[[*Of], Coroutine[Any, Any, None]], *of: *Of) -> asyncio.Task[None]:
+    def _started(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Run this in a task. Its error is raised where messages are read."""
         queue = self._queue
 
         async def run() -> None:
             try:
-                await work(*of)
+                await work()
             except Exception as error:
                 await queue.put((None, error))
 
@@ -184,11 +200,16 @@ class FleetSubscription(Subscription[AnyMessage]):
     # -- the engines, by the directory --------------------------------------------------------------------------
     async def _follow(self, directory: EngineSubscription[Place]) -> None:
         async for place in directory:
-            if isinstance(place, Place) and self._moves.learn(place):  # pyright: ignore[reportUnnecessaryIsInstance]
-                self._connect(place)
-                self._changed.add(place.camera)
-                if self._places_wanted:
-                    await self._queue.put((None, place))
+            if not isinstance(place, Place):  # pyright: ignore[reportUnnecessaryIsInstance]
+                continue
+            known = self._places.get(place.camera)
+            if known is not None and place.generation < known.generation:
+                continue  # of a directory that has lost its memory, or that a newer one has replaced
+            self._places[place.camera] = place
+            self._connect(place)
+            self._changed.add(place.camera)
+            if self._places_wanted:
+                await self._queue.put((None, place))
 
     def _settled(self, place: Place) -> bool:
         """Whether no engine is followed for a camera but the one that has it.
@@ -197,7 +218,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         """
         if place.state in ENDED or not self._kinds:
             return True
-        return place.address is not None and self._moves.generation(place.camera) >= place.generation
+        return place.address is not None and self._handed_out.get(place.camera, -1) >= place.generation
 
     def _connect(self, place: Place) -> None:
         """Follow the engines that may publish a camera."""
@@ -209,18 +230,14 @@ class FleetSubscription(Subscription[AnyMessage]):
                 continue
             link.engine = address.engine
             if camera not in link.cameras:
-                if 0 <= self._moves.generation(camera) < place.generation:
+                if 0 <= self._handed_out.get(camera, -1) < place.generation:
                     for kind in self._kinds:
                         if kind != "status":  # earlier ones say nothing
                             link.subscription.expect(topic(kind, camera))
                 link.cameras.add(camera)
-                self._links_of.setdefault(camera, set()).add(link)
-                for prefix in self._prefixes(camera):
-                    link.subscription.follow(prefix)
-
-    def _prefixes(self, camera: str) -> list[str]:
-        """Return the topics of a camera that are followed one by one: none if all cameras are."""
-        return [] if self._cameras is None else prefixes_of(self._kinds, [camera])
+                if self._cameras is not None:
+                    for kind in self._kinds:
+                        link.subscription.follow(topic(kind, camera))
 
     def _linked(self, address: EngineAddress, camera: str) -> _Link | None:
         """Return the link to an engine; None if its address is unusable, or it has to wait for a socket."""
@@ -240,7 +257,6 @@ class FleetSubscription(Subscription[AnyMessage]):
                 prefixes_of((*(self._kinds if self._cameras is None else ()), *self._stats), None),
                 replay=ReplayServerAt(parse_endpoint(address.replay), self._replay_timeout_s, keys),
                 on_gap=link.gaps.append,
-                admission=self._moves,
                 counts=self.counts,
                 context=self._context,
                 decode=self._decode,
@@ -257,7 +273,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             return None
         self._unusable.discard(key)
         self._links[key] = link
-        link.reading = self._started(self._read, link)
+        link.reading = self._started(lambda: self._read(link))
         return link
 
     def _keys(self, address: EngineAddress) -> ClientKeys | None:
@@ -280,28 +296,30 @@ class FleetSubscription(Subscription[AnyMessage]):
 
     def _settle(self, camera: str) -> None:
         """Follow the engines that may publish a camera, and no others; close links without cameras."""
-        place = self._moves.place(camera)
+        place = self._places.get(camera)
         if place is None:
             return
         self._connect(place)
         if not self._settled(place):
             return
-        ended, links = place.state in ENDED, self._links_of.get(camera, set())
+        ended = place.state in ENDED
         key = None if ended or place.address is None else _key(place.address)
-        for link in [one for one in links if one.key != key]:
-            if ended and not link.subscription.drained:
-                self._changed.add(camera)  # a slow reader is still to get what was published before the end
-                continue
-            links.discard(link)
+        left = [link for link in self._links.values() if camera in link.cameras and link.key != key]
+        if ended and not (self._queue.empty() and all(link.subscription.drained for link in left)):
+            self._changed.add(camera)  # a slow reader is still to get what was published before the end
+            return
+        for link in left:
             link.cameras.discard(camera)
-            for prefix in self._prefixes(camera):
-                link.subscription.unfollow(prefix)
+            for kind in self._kinds:
+                link.subscription.unfollow(topic(kind, camera))
             if not link.cameras:
                 del self._links[link.key]
                 link.close()
-        if ended and not links:
-            self._links_of.pop(camera, None)
-            self._moves.end(place)
+        if ended:
+            self._generations.end(camera, place.generation)
+            self._handed_out.pop(camera, None)
+            if place.state == "removed":
+                del self._places[camera]
 
     # -- messages -----------------------------------------------------------------------------------------------
     async def _read(self, link: _Link) -> None:
@@ -319,28 +337,17 @@ class FleetSubscription(Subscription[AnyMessage]):
             return False
         if isinstance(message, Stats):
             return True
-        camera, before = message.camera, self._moves.generation(message.camera)
-        if not self._moves.hands_out(message):
+        if not self._generations.admits(message):
             self.counts.stale += 1
             return False
-        generation = self._moves.generation(camera)
-        if generation > before:
+        camera, generation = message.camera, message.generation or 0
+        before = self._handed_out.get(camera, -1)
+        if generation > before and begins(message):
+            self._handed_out[camera] = generation
             self._changed.add(camera)
-        if generation > before >= 0:
-            self._forget_numbers(camera, link)
-            if self._on_moved is not None:
+            if before >= 0 and self._on_moved is not None:
                 self._on_moved(Moved(camera, before, generation))
         if isinstance(message, Status) and not self._status_wanted:
             self.counts.received -= 1
             return False
         return True
-
-    def _forget_numbers(self, camera: str, source: _Link) -> None:
-        """Follow the numbering of other engines no longer: the camera may come back to one, with later numbers.
-
-        If a later generation has arrived already, it may have come back.
-        """
-        if self._moves.newest(camera):
-            for link in self._links_of.get(camera, set()) - {source}:
-                for kind in self._kinds:
-                    link.subscription.forget(topic(kind, camera))

@@ -24,7 +24,7 @@ from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
 from stream.messaging.gaps import Sequences
 from stream.results import Received, Stats, decode, topic_of
 from stream.settings.values import CAMERA_ID
-from stream.subscription.subscription import Admission, AnyMessage, Generations, Subscription
+from stream.subscription.subscription import AnyMessage, Generations, Subscription
 from stream.zeromq_context import terminated
 
 logger = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class Connection:
 class EngineSubscription(Subscription[AnyMessage]):
     """Reads the messages whose topics begin with one of the prefixes.
 
-    `admission` decides which are followed; by default, those of a camera's highest generation. With `context`, the
-    sockets are opened in it, and it stays open. `decode` decodes bodies, and raises `msgspec.DecodeError`.
+    Of a fleet's camera, only those of its highest generation. With `context`, the sockets are opened in it, and it
+    stays open. `decode` decodes bodies, and raises `msgspec.DecodeError`.
     """
 
     def __init__(
@@ -60,7 +60,6 @@ class EngineSubscription(Subscription[AnyMessage]):
         replay: ReplayServerAt | None = None,
         on_gap: Callable[[Gap], None] | None = None,
         sequences: Sequences | None = None,
-        admission: Admission | None = None,
         counts: Counts | None = None,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
         decode: Callable[[bytes], Received] = decode,
@@ -70,7 +69,7 @@ class EngineSubscription(Subscription[AnyMessage]):
         self._decode_body = decode
         self._prefixes = dict.fromkeys(prefixes)
         self._sequences = Sequences() if sequences is None else sequences
-        self._admission = admission or Generations()
+        self._generations = Generations()
         self._missed = GapFilling(
             replay, self._sequences, self._prefixes, self.counts, on_gap, self._decoded, self._warn
         )
@@ -108,10 +107,6 @@ class EngineSubscription(Subscription[AnyMessage]):
         """Request what was published on a topic before its first message, in the same epoch."""
         self._sequences.expect(topic)
 
-    def forget(self, topic: str) -> None:
-        """Take the next message of a topic for its first one: what came before it is not missing."""
-        self._sequences.forget(topic)
-
     def follow(self, prefix: str) -> None:
         """Receive the messages of further topics from now on."""
         if prefix not in self._prefixes:
@@ -119,12 +114,13 @@ class EngineSubscription(Subscription[AnyMessage]):
             if self._socket is not None:
                 self._socket.subscribe(prefix)
 
-    def unfollow(self, prefix: str) -> None:
-        """Receive the messages of these topics no longer."""
-        if prefix in self._prefixes:
-            del self._prefixes[prefix]
+    def unfollow(self, topic: str) -> None:
+        """Receive a topic no longer, unless a prefix has it. Its next message counts as its first one."""
+        self._sequences.forget(topic)
+        if topic in self._prefixes:
+            del self._prefixes[topic]
             if self._socket is not None:
-                self._socket.unsubscribe(prefix)
+                self._socket.unsubscribe(topic)
 
     def close(self) -> None:
         context, self._context = self._context, None
@@ -203,7 +199,7 @@ class EngineSubscription(Subscription[AnyMessage]):
         message = self._decoded(*frames)
         if message is None:
             return
-        if not self._admission.admits(message):
+        if not self._generations.admits(message):
             self.counts.stale += 1
             return
         if message.run != self.run:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from types import TracebackType
-from typing import Generic, Literal, Protocol, Self, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 from stream.messaging.gap_filling import Counts
 from stream.results import (
@@ -106,14 +106,6 @@ CameraMessage = Frame | Event | Status | Alert | ClipReady | FrameHead | EventHe
 """A message of a camera, which has a generation in a fleet."""
 
 
-class Admission(Protocol):
-    """Decides which messages of a socket are followed."""
-
-    def admits(self, message: Received) -> bool:
-        """Return false for a message that is to be discarded."""
-        ...
-
-
 def begins(message: CameraMessage) -> bool:
     """Whether a message shows that its engine reads the camera.
 
@@ -153,18 +145,9 @@ class Generations:
         _remember(self._begun, message.camera, generation)
         return True
 
-    def generation(self, camera: str) -> int:
-        """Return the highest generation of a camera that shows a picture; -1 if there is none."""
-        return self._begun.get(camera, -1)
-
     def end(self, camera: str, generation: int) -> None:
         """Discard messages of a camera up to this generation."""
-        _remember(self._begun, camera, max(self.generation(camera), generation + 1))
-
-    def forget(self, camera: str) -> None:
-        """Take the next message of a camera for its first one."""
-        self._begun.pop(camera, None)
-        self._announced.pop(camera, None)
+        _remember(self._begun, camera, max(self._begun.get(camera, 0), generation + 1))
 
 
 def _remember(highest: OrderedDict[str, int], camera: str, generation: int) -> None:
