@@ -84,7 +84,6 @@ async def test_what_is_wrong_is_refused_with_the_setting_and_changes_nothing(tmp
         for settings, text in (
             ({"source": RTSP, "max_fps": -1}, "max_fps"),
             ({"source": "/etc/passwd"}, "other addresses need controller.http.camera_schemes"),
-            ({"source": "/dev/video0", "pin": "a"}, "camera_schemes"),
             ({"source": "pattern:nope"}, "'pattern:nope' is not a test pattern"),
             ({"source": "rtsps://h/1", "tls_certificates": "/etc/passwd"}, "tls_certificates: must name a file in"),
         ):

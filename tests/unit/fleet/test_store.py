@@ -91,24 +91,21 @@ def test_a_second_controller_cannot_use_the_file_until_the_first_has_ended(tmp_p
     content(store.path)
 
 
-@pytest.mark.parametrize("damage", [b"not a database" * 100, b"SQLite format 3\0" + bytes(range(256)) * 40])
-def test_a_damaged_file_is_left_alone_and_the_error_says_what_to_do(tmp_path: Path, damage: bytes) -> None:
-    path = tmp_path / "fleet.db"
-    path.write_bytes(damage)
-    sentence = r"controller\.store: .*fleet\.db can't be used: .*; move it away, or put a backup in its place"
-    with pytest.raises(ConfigError, match=sentence):
-        Store(path).open()
-    assert path.read_bytes() == damage
-
-
-def test_a_file_of_another_version_is_left_alone(tmp_path: Path) -> None:
+def test_a_damaged_file_and_one_of_another_version_are_left_alone_and_the_error_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "fleet.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 1")
-    before = path.read_bytes()
-    with pytest.raises(ConfigError, match="another version"):
-        Store(path).open()
-    assert path.read_bytes() == before
+    contents = {
+        path.read_bytes(): "it is of another version of partstream",
+        b"not a database" * 100: "file is not a database",
+        b"SQLite format 3\0" + bytes(range(256)) * 40: "",
+    }
+    for content, why in contents.items():
+        path.write_bytes(content)
+        sentence = rf"controller\.store: .*db can't be used: {why}.*; move it away, or put a backup in its place"
+        with pytest.raises(ConfigError, match=sentence):
+            Store(path).open()
+        assert path.read_bytes() == content
 
 
 def test_what_cannot_be_a_file_is_an_error_that_names_the_setting(tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -40,13 +38,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_correct_configuration_is_found_correct_and_nothing_is_changed(folder: Path) -> None:
     assert check(folder, cameras=[{"id": "lobby", "source": "pattern:"}]) == (0, "fleet.yaml: correct")
     assert [path.name for path in folder.iterdir()] == ["fleet.yaml"]
-
-
-def test_a_configuration_is_checked_without_ray(folder: Path) -> None:
-    (folder / "fleet.yaml").write_text("cameras: []")
-    program = "import sys; sys.modules['ray'] = None; from run_stream import main; main()"
-    done = subprocess.run([sys.executable, "-c", program, "fleet", "check"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout.strip()) == (0, "fleet.yaml: correct"), done.stderr
 
 
 @pytest.mark.parametrize(
