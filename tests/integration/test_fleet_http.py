@@ -50,13 +50,7 @@ async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
         assert status == 200 and (body["settings"]["max_fps"], body["settings"]["pin"]) == (5.0, None)
         await until(lambda: engine.cameras["door"].settings.get("max_fps") == 5)
         assert [camera["id"] for camera in (await client.get(CAMERAS))["cameras"]] == ["c0", "door"]
-        for query, expected in (
-            ("", 204),
-            ("", 204),
-            ("?must_exist=false", 204),
-            ("?must_exist=true", 404),
-            ("?x=1", 422),
-        ):
+        for query, expected in (("", 204), ("?must_exist=true", 404)):
             assert (await client.ask("DELETE", f"{CAMERAS}/door{query}"))[0] == expected, query
         await until(lambda: set(engine.generations) == {"c0"})
         assert urlsplit(controller.http).port and controller.engines.all["engine-1"].wanted is not None
