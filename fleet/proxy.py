@@ -20,6 +20,7 @@ from stream.messaging.endpoints import bind, check_reach
 from stream.messaging.publisher import LINGER_MS
 from stream.messaging.topic_socket import TopicSocket, open_xpub
 from stream.results import (
+    CameraKind,
     ClipReadyHead,
     FrameHead,
     Head,
@@ -28,6 +29,7 @@ from stream.results import (
     StatusHead,
     decode_head,
     kind_of,
+    topic,
     topic_of,
 )
 from stream.settings.config_error import ConfigError
@@ -48,6 +50,8 @@ OPTIONS = {
     "publish.allow_plaintext: true": "--allow-plaintext",
 }
 """The settings of a publisher, as the command's options."""
+OF_ENGINES: tuple[CameraKind, ...] = ("results", "events", "status", "alerts")
+"""Kinds of messages of engines whose last ones are kept for new subscribers."""
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_proxy_messages_total", "counter", "Messages passed on.", ("kind",)),
     MetricSpec("fleet_proxy_stale_total", "counter", "Discarded messages of placements that a later one has replaced."),
@@ -58,47 +62,6 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_proxy_refused_total", "counter", "Connections refused because the client's key is not listed."),
     MetricSpec("fleet_proxy_http_refused_total", "counter", "HTTP requests and connections refused.", ("reason",)),
 )
-
-
-class KeptTopics:
-    """The topics of each camera with a last message for new subscribers, and its generation. Without sockets.
-
-    Statistics and clips are not kept: their engine may be gone, and their clip deleted, without a word about it.
-    """
-
-    def __init__(self) -> None:
-        self._cameras: dict[str, dict[bytes, int]] = {}
-
-    def __len__(self) -> int:
-        """Cameras with kept messages."""
-        return len(self._cameras)
-
-    def passed(self, head: Head, topic: bytes, *, ended: bool) -> tuple[bool, set[bytes]]:
-        """Take a message that is passed on. `ended`: no engine is to read its camera any more.
-
-        Return whether it is to be kept as its topic's last one, and the topics whose last ones are to be dropped.
-        """
-        if isinstance(head, (StatsHead, ClipReadyHead)):
-            return False, set()
-        if isinstance(head, PlaceHead):
-            dropped = set(self._cameras.pop(head.camera, ())) if ended else set[bytes]()
-            return (False, dropped | {topic}) if head.state == "removed" else (True, dropped)
-        generation = head.generation or 0
-        if isinstance(head, StatusHead) and head.state == "removed":  # as its engine, keep nothing of it
-            return False, self.moved(head.camera, generation + 1) | {topic}
-        if not ended:
-            self._cameras.setdefault(head.camera, {})[topic] = generation
-        return not ended, set()
-
-    def moved(self, camera: str, generation: int) -> set[bytes]:
-        """Take the first generation that counts from now on. Return the topics whose last ones are to be dropped."""
-        topics = self._cameras.get(camera, {})
-        lower = {name for name, other in topics.items() if other < generation}
-        for name in lower:
-            del topics[name]
-        if not topics:
-            self._cameras.pop(camera, None)
-        return lower
 
 
 class Proxy:
@@ -130,7 +93,6 @@ class Proxy:
             directory, tuple(dict.fromkeys((*kinds, *ends))), cameras, on_moved=self._moved, decode=decode_head
         )
         self._topics = TopicSocket(serving.high_water_mark)
-        self._kept = KeptTopics()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._authenticator: CurveAuthenticator | None = None
         self._http_refused: Mapping[str, int] = {}
@@ -191,23 +153,30 @@ class Proxy:
             logger.warning("stopped without waiting longer for ZeroMQ; is --curve-allowed-keys slow?")
 
     def _pass_on(self, head: Head) -> None:
-        topic, kind = topic_of(head).encode(), kind_of(head)
+        name, kind = topic_of(head).encode(), kind_of(head)
+        kept = False
         if isinstance(head, PlaceHead):
             self.heard.set()
-            ended = head.state in ENDED
-        else:
-            ended = not isinstance(head, StatsHead) and self._subscription.ended(head.camera)
-        kept, dropped = self._kept.passed(head, topic, ended=ended)
+            kept = head.state != "removed"
+            if not kept:
+                self._topics.forget({name})
+            if head.state in ENDED:
+                self._forget(head.camera)
+        elif isinstance(head, StatusHead) and head.state == "removed":  # as its engine, keep nothing of it
+            self._forget(head.camera)
+        elif not isinstance(head, (StatsHead, ClipReadyHead)):  # nothing tells that their engine or clip is gone
+            kept = not self._subscription.ended(head.camera)
         if kind in self._kinds:
-            self._topics.send(topic, head.body, frequent=isinstance(head, FrameHead), kept=kept)
+            self._topics.send(name, head.body, frequent=isinstance(head, FrameHead), kept=kept)
             self._passed[kind] += 1
-        if dropped:
-            self._topics.forget(dropped)
 
     def _moved(self, move: Moved) -> None:
         self._moves += 1
-        if dropped := self._kept.moved(move.camera, move.new_generation):
-            self._topics.forget(dropped)
+        self._forget(move.camera)
+
+    def _forget(self, camera: str) -> None:
+        """Drop the last messages of a camera's engine."""
+        self._topics.forget({topic(kind, camera).encode() for kind in OF_ENGINES})
 
     def _metrics(self) -> Mapping[str, Iterable[tuple[tuple[str, ...], float]]]:
         counts, authenticator = self._subscription.counts, self._authenticator

@@ -126,12 +126,20 @@ async def test_a_late_client_gets_the_last_values_but_none_of_an_earlier_placeme
                 "results/v1/door/",
             }
             fleet.place("door", 3, None, state="removed")
-            while late.messages("directory/v1/door/")[-1]["state"] != "removed":
-                await late.read()
+            fleet.place("yard", 2, None, state="disabled")
+            for camera, state in (("door", "removed"), ("yard", "disabled")):
+                while late.messages(f"directory/v1/{camera}/")[-1]["state"] != state:
+                    await late.read()
+            await late.read_until(frame(south, "door", 2))  # the engine has not heard of it yet
+            north.status("hall", 1)
+            frame(north, "hall", 1)
+            north.status("hall", 1, "removed")
+            north.stats()
+            await late.read_until(body_of(north, "stats/v1/"))
         async with plain_client(proxy.endpoint, "") as later:
             await later.read_until(body_of(fleet, "directory/v1/yard/"))
-            await later.read_until(frame(north, "yard", 1))
-            assert {topic.split(b"/")[2] for topic, _ in later.received} == {b"yard"}
+            await later.read_until(frame(north, "gate", 1))
+            assert {topic for topic, _ in later.received} == {b"directory/v1/yard/", b"results/v1/gate/"}
 
 
 async def test_statistics_of_every_engine_pass_and_only_selected_kinds_and_cameras_if_some_are() -> None:
