@@ -3,7 +3,7 @@
 import { MessageFeed } from "./message_feed.js"
 import { PictureFeed } from "./picture_feed.js"
 
-const LOST_AFTER_MS = 2000 // a connection that is made again within this time is not shown as lost
+const LOST_AFTER_MS = 3000 // not for a moment, as when the controller has restarted
 
 export class EngineConnection {
   /**
