@@ -31,7 +31,7 @@ for command, name, example in (
     (models.model, "model", "--threads 1 --batch 1 8"),
     (models.paper, "paper", "--profile runs/kinetics-tps.safetensors --threads 1"),
     (cameras.end_to_end, "end-to-end", "--scene street --resolution 1280x720 --cores 2"),
-    (fleet, "fleet", "--nodes 3 --cameras 12 --fault node-killed"),
+    (fleet, "fleet", "--fault node-killed"),
     (models.found, "found", "--variant full:detection=full --variant auto:sweep_s=10"),
 ):
     app.command(name, epilog=f"Example:  partstream bench {name} {example}")(command)

@@ -17,7 +17,7 @@ import typer
 
 from benchmarks import machine, stats
 from benchmarks.commands.options import RESULTS, JsonOption, consoles, with_header
-from benchmarks.fleet.readers import FleetReader, Row, WireReader
+from benchmarks.fleet.readers import Row, fleet_results, raw_results
 from benchmarks.report import print_goals, print_machine, write_json
 from benchmarks.rounds import Goal
 from benchmarks.run_once import RunFailedError
@@ -25,7 +25,10 @@ from benchmarks.run_once import RunFailedError
 if TYPE_CHECKING:
     from benchmarks.fleet.local_fleet import LocalFleet
 
+NODES, CAMERAS = 3, 12
 PAUSED_S = 10.0
+AWAY_S = 120.0
+FPS = 10.0
 BEFORE_S, AFTER_S = 2.0, 3.0
 RECOVERED_WITHIN_S = 60.0
 
@@ -37,8 +40,6 @@ class Injected:
     at_ns: int
     touched: set[str]
     """Cameras that have to move."""
-    after: Callable[[], Awaitable[None]] | None = None
-    """What follows when the cameras are live elsewhere."""
     control_s: float | None = None
     """Seconds until the controller answered again, where that is the question."""
 
@@ -63,48 +64,34 @@ class Figures:
     missing_cameras: int
 
 
-Fault = Callable[["LocalFleet"], Awaitable[Injected]]
-
-
-async def _placed(fleet: LocalFleet, *, node: str | None = None, engine: str | None = None) -> set[str]:
-    places = {name: camera["place"] for name, camera in (await fleet.cameras()).items()}
-    return {
-        name for name, place in places.items() if node in (None, place["node"]) and engine in (None, place["engine"])
-    }
-
-
-async def _busiest(fleet: LocalFleet) -> dict[str, Any]:
-    return max((await fleet.status())["engines"], key=lambda engine: engine["cameras"])
+async def _busiest(fleet: LocalFleet, what: str) -> tuple[str, set[str]]:
+    """Return the `engine` or `node` of the engine with most cameras, and the cameras there."""
+    name = max((await fleet.status())["engines"], key=lambda engine: engine["cameras"])[what]
+    return name, {camera for camera, one in (await fleet.cameras()).items() if one["place"][what] == name}
 
 
 async def engine_killed(fleet: LocalFleet) -> Injected:
     """SIGKILL of an engine's process."""
-    name = (await _busiest(fleet))["engine"]
-    pid, touched = await fleet.pid(name), await _placed(fleet, engine=name)
-    os.kill(pid, signal.SIGKILL)
+    name, touched = await _busiest(fleet, "engine")
+    os.kill(await fleet.pid(name), signal.SIGKILL)
     return Injected(time.monotonic_ns(), touched)
 
 
 async def node_killed(fleet: LocalFleet) -> Injected:
     """SIGKILL of all processes of a node."""
-    node = (await _busiest(fleet))["node"]
-    touched = await _placed(fleet, node=node)
-    fleet.signal_node(node, signal.SIGKILL)
+    node, touched = await _busiest(fleet, "node")
+    fleet.nodes.signal(node, signal.SIGKILL)
     return Injected(time.monotonic_ns(), touched)
 
 
 async def node_paused(fleet: LocalFleet) -> Injected:
     """SIGSTOP of all processes of a node, for `PAUSED_S`."""
-    node = (await _busiest(fleet))["node"]
-    touched = await _placed(fleet, node=node)
-    fleet.signal_node(node, signal.SIGSTOP)
+    node, touched = await _busiest(fleet, "node")
+    fleet.nodes.signal(node, signal.SIGSTOP)
     at_ns = time.monotonic_ns()
-
-    async def go_on() -> None:
-        await asyncio.sleep(max(0.0, at_ns / 1e9 + PAUSED_S - time.monotonic()))
-        fleet.signal_node(node, signal.SIGCONT)
-
-    return Injected(at_ns, touched, go_on)
+    await asyncio.sleep(PAUSED_S)
+    fleet.nodes.signal(node, signal.SIGCONT)
+    return Injected(at_ns, touched)
 
 
 async def controller_killed(fleet: LocalFleet) -> Injected:
@@ -123,54 +110,68 @@ async def controller_killed(fleet: LocalFleet) -> Injected:
 
 async def drain(fleet: LocalFleet) -> Injected:
     """A drain of a node."""
-    node = (await _busiest(fleet))["node"]
-    touched = await _placed(fleet, node=node)
+    node, touched = await _busiest(fleet, "node")
     at_ns = time.monotonic_ns()
     await fleet.ask("POST", f"fleet/drain/{node}")
     return Injected(at_ns, touched)
 
 
-FAULTS: Mapping[str, Fault] = {
+async def head_away(fleet: LocalFleet) -> Injected:
+    """SIGKILL of all processes of the head, the controller's too, and `ray start --head` after `AWAY_S`."""
+    import ray
+
+    ray.shutdown()  # this process is connected to the head
+    fleet.nodes.kill("head")
+    killed_ns = time.monotonic_ns()
+    await asyncio.sleep(AWAY_S)
+    back_ns = time.monotonic_ns()
+    await asyncio.to_thread(fleet.nodes.start_head)
+    await fleet.until("the controller answers", fleet.live, RECOVERED_WITHIN_S)
+    await fleet.add("late", f"pattern:320x180@{FPS:g}")
+    await fleet.until("a new camera is live", fleet.live, RECOVERED_WITHIN_S)
+    return Injected(killed_ns, set(), control_s=(time.monotonic_ns() - back_ns) / 1e9)
+
+
+FAULTS: Mapping[str, Callable[[LocalFleet], Awaitable[Injected]]] = {
     "engine-killed": engine_killed,
     "node-killed": node_killed,
     "node-paused": node_paused,
     "controller-killed": controller_killed,
     "drain": drain,
+    "head-away-redis": head_away,
+    "head-away-rocksdb": head_away,
 }
+STORAGE = {"head-away-redis": "redis", "head-away-rocksdb": "rocksdb"}
+"""Where Ray's head keeps its state. Without, a head that is started again ends all nodes."""
+CONTROL_S = {"controller-killed": 5.0, "head-away-redis": 30.0, "head-away-rocksdb": 30.0}
+"""Goals: seconds until the controller answers; after an absence of the head, until a new camera is live, too."""
 LIVE_S = {"engine-killed": 3.0, "node-killed": 10.0, "node-paused": 6.0}
 """Goals: seconds until touched cameras are live elsewhere."""
 
 
-async def run(fault: Fault, nodes: int, cameras: int) -> Figures:
+async def run(name: str, cameras: int = CAMERAS) -> Figures:
     """Start a fleet, let a fault happen, and return what the readers have seen. Raises `RunFailedError`."""
-    from benchmarks.fleet.local_fleet import FPS, local_fleet  # here, because it needs Ray
+    from benchmarks.fleet.local_fleet import local_fleet  # here, because it needs Ray
 
     sources = {f"camera-{number:02}": f"pattern:320x180@{FPS:g}" for number in range(cameras)}
-    async with local_fleet(nodes, sources) as fleet:
-        with WireReader(await fleet.endpoints()) as wire, FleetReader(fleet.directory) as reader:
-            await fleet.until("results of all cameras", lambda: _seen(reader, sources), 30)
+    async with local_fleet(NODES, sources, STORAGE.get(name)) as fleet:
+        endpoints = [engine["address"]["endpoint"] for engine in (await fleet.status())["engines"]]
+        async with fleet_results(fleet.directory) as handed, raw_results(endpoints) as wire:
+
+            async def seen() -> bool:
+                return {row.camera for row in handed} >= sources.keys()
+
+            async def moved() -> bool:
+                return {row.camera for row in handed if row.generation > before.get(row.camera, 0)} >= injected.touched
+
+            await fleet.until("results of all cameras", seen, 30)
             await asyncio.sleep(BEFORE_S)
-            before = {row.camera: row.generation for row in list(reader.rows)}
-            injected = await fault(fleet)
-            await fleet.until(
-                "all cameras live elsewhere",
-                lambda: _moved(reader, injected, before),
-                RECOVERED_WITHIN_S,
-            )
-            if injected.after is not None:
-                await injected.after()
+            before = {row.camera: row.generation for row in handed}
+            injected = await FAULTS[name](fleet)
+            await fleet.until("all cameras live elsewhere", moved, RECOVERED_WITHIN_S)
             await asyncio.sleep(AFTER_S)
             missing = len(sources.keys() - (await fleet.cameras()).keys())
-        return figures(injected, before, reader.rows, wire.rows, missing)
-
-
-async def _seen(reader: FleetReader, cameras: Mapping[str, str]) -> bool:
-    return {row.camera for row in list(reader.rows)} >= cameras.keys()
-
-
-async def _moved(reader: FleetReader, injected: Injected, before: Mapping[str, int]) -> bool:
-    moved = {row.camera for row in list(reader.rows) if row.generation > before.get(row.camera, 0)}
-    return moved >= injected.touched
+        return figures(injected, before, handed, wire, missing)
 
 
 def figures(
@@ -193,7 +194,7 @@ def figures(
         max((silence for camera, silence in silences.items() if camera in touched), default=0.0),
         max((silence for camera, silence in silences.items() if camera not in touched), default=0.0),
         injected.control_s,
-        len(first.keys() - touched),
+        len((first.keys() & before.keys()) - touched),
         _stale(wire),
         _stale(handed),
         _uncounted(handed),
@@ -232,8 +233,8 @@ def goals(name: str, measured: Sequence[Figures]) -> list[Goal]:
         found.append(_within(f"{name}: live elsewhere", LIVE_S[name], [one.live_s for one in measured]))
     if name == "drain":
         found.append(_within("drain: each camera silent", 2.0, [one.touched_silence_s for one in measured]))
-    if name == "controller-killed":
-        found.append(_within(f"{name}: answers", 5.0, [one.control_s or 0.0 for one in measured]))
+    if name in CONTROL_S:
+        found.append(_within(f"{name}: answers", CONTROL_S[name], [one.control_s or 0.0 for one in measured]))
     return found
 
 
@@ -248,8 +249,6 @@ def _within(text: str, limit_s: float, values: Sequence[float]) -> Goal:
 
 def fleet(
     fault: Annotated[list[str] | None, typer.Option(help=f"Only these: {', '.join(FAULTS)}.")] = None,
-    nodes: Annotated[int, typer.Option(min=2, help="Nodes with engines.")] = 3,
-    cameras: Annotated[int, typer.Option(min=1, help="Cameras.")] = 12,
     runs: Annotated[int, typer.Option(min=1, help="Runs, each with a new fleet; 9 or more for conclusions.")] = 9,
     json: JsonOption = None,
 ) -> None:
@@ -262,14 +261,13 @@ def fleet(
         raise typer.BadParameter(f"no such fault: {unknown[0]}; there are {', '.join(FAULTS)}")
     host = machine.describe()
     file = json or RESULTS / f"fleet{f'-{names[0]}' if len(names) == 1 else ''}.json"
-    content: dict[str, Any] = {"nodes": nodes, "cameras": cameras, "faults": {}}
+    content: dict[str, Any] = {"nodes": NODES, "cameras": CAMERAS, "faults": {}}
     found: list[Goal] = []
     for name in names:
-        measured: list[Figures] = []
-        failures: list[str] = []
+        measured, failures = list[Figures](), list[str]()
         for number in range(1, runs + 1):
             try:
-                measured.append(asyncio.run(run(FAULTS[name], nodes, cameras)))
+                measured.append(asyncio.run(run(name)))
                 progress.print(f"{name}, run {number} of {runs}: {measured[-1]}", markup=False)
             except RunFailedError as error:
                 failures.append(str(error))

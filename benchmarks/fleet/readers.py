@@ -1,117 +1,80 @@
-"""Two readers of a fleet's results, each in a thread: our own subscriber, and a raw one at each engine's socket."""
+"""Two readers of a fleet's results: our own subscriber, and a raw one at each engine's socket."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from types import TracebackType
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 import zmq
 
-from stream.subscriber import Moved, subscribe
+from stream.subscriber import subscribe
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A result, and when it was received, monotonic ns."""
-
-    at_ns: int
-    camera: str
-    run: str
-    epoch: int
-    seq: int
-    frame: int
-    generation: int
-
-
-class _Result(msgspec.Struct):
-    """The fields of a result that are needed; the others are skipped."""
+class Row(msgspec.Struct):
+    """The fields of a result that are needed, and when it was received, monotonic ns."""
 
     camera: str
     run: str
     epoch: int
     seq: int
-    frame: int
     generation: int = 0
+    at_ns: int = 0
 
 
-class WireReader:
-    """Receives what the engines at `endpoints` publish, old generations too, within its `with` block."""
+@asynccontextmanager
+async def raw_results(endpoints: Sequence[str]) -> AsyncGenerator[list[Row]]:
+    """Receive in a thread what the engines at `endpoints` publish, old generations too. Yields the results so far."""
+    rows: list[Row] = []
+    ended = threading.Event()
 
-    def __init__(self, endpoints: Sequence[str]) -> None:
-        self.rows: list[Row] = []
-        """In the order in which they were received."""
-        self._endpoints = endpoints
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._receive, name="wire", daemon=True)
-
-    def __enter__(self) -> WireReader:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _receive(self) -> None:
-        decode = msgspec.json.Decoder(_Result).decode
+    def receive() -> None:
+        decode = msgspec.json.Decoder(Row).decode
         with zmq.Context() as context, context.socket(zmq.SUB) as reader:
             reader.setsockopt(zmq.LINGER, 0)
             reader.setsockopt(zmq.RCVHWM, 100_000)
             reader.setsockopt(zmq.RECONNECT_IVL, 20)
             reader.setsockopt(zmq.RECONNECT_IVL_MAX, 100)
             reader.subscribe(b"results/v1/")
-            for endpoint in self._endpoints:
+            for endpoint in endpoints:
                 reader.connect(endpoint)
-            while not self._ended.is_set():
+            while not ended.is_set():
                 if reader.poll(100):
-                    one = decode(reader.recv_multipart()[-1])
-                    row = (one.camera, one.run, one.epoch, one.seq, one.frame, one.generation)
-                    self.rows.append(Row(time.monotonic_ns(), *row))
+                    row = decode(reader.recv_multipart()[-1])
+                    row.at_ns = time.monotonic_ns()
+                    rows.append(row)
+
+    thread = threading.Thread(target=receive, name="raw results", daemon=True)
+    thread.start()
+    try:
+        yield rows
+    finally:
+        ended.set()
+        thread.join()
 
 
-class FleetReader:
-    """Reads the results of all cameras with `subscribe("fleet://…")`, within its `with` block."""
+@asynccontextmanager
+async def fleet_results(directory: str) -> AsyncGenerator[list[Row]]:
+    """Read the results of all cameras with `subscribe("fleet://…")`. Yields what it has handed out so far.
 
-    def __init__(self, directory: str) -> None:
-        self.rows: list[Row] = []
-        """What it has handed out, in order."""
-        self.moves: list[Moved] = []
-        self.error: BaseException | None = None
-        self._directory = directory
-        self._loop = asyncio.new_event_loop()
-        self._reading: asyncio.Task[None] | None = None
-        self._begun = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fleet subscriber", daemon=True)
+    Raises what ends the subscriber.
+    """
+    rows: list[Row] = []
 
-    def __enter__(self) -> FleetReader:
-        self._thread.start()
-        self._begun.wait()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        assert self._reading is not None
-        self._loop.call_soon_threadsafe(self._reading.cancel)
-        self._thread.join()
-
-    def _run(self) -> None:
-        self._reading = self._loop.create_task(self._read())
-        self._begun.set()
-        try:
-            self._loop.run_until_complete(self._reading)
-        except asyncio.CancelledError:
-            pass
-        except Exception as error:
-            self.error = error
-        finally:
-            self._loop.close()
-
-    async def _read(self) -> None:
-        async with subscribe(f"fleet://{self._directory}", on_moved=self.moves.append) as results:
+    async def read() -> None:
+        async with subscribe(f"fleet://{directory}") as results:
             async for one in results:
-                row = (one.camera, one.run, one.epoch, one.seq, one.frame, one.generation or 0)
-                self.rows.append(Row(time.monotonic_ns(), *row))
+                generation = one.generation or 0
+                rows.append(Row(one.camera, one.run, one.epoch, one.seq, generation, time.monotonic_ns()))
+
+    reading = asyncio.create_task(read(), name="fleet results")
+    try:
+        yield rows
+        if reading.done():
+            reading.result()
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)

@@ -17,7 +17,7 @@ from ray._private import worker
 from ray.util import state
 
 from benchmarks.fleet.local_fleet import LocalFleet, local_fleet
-from benchmarks.fleet.readers import FleetReader
+from benchmarks.fleet.readers import Row, fleet_results
 from support.waiting import until
 
 CAMERAS = ("dock", "gate", "hall", "yard")
@@ -42,14 +42,14 @@ async def placed(fleet: LocalFleet, *cameras: str) -> dict[str, dict[str, Any]] 
     return places if places and all(one["state"] == "placed" for one in places.values()) else None
 
 
-def generations(reader: FleetReader) -> dict[str, int]:
+def generations(rows: list[Row]) -> dict[str, int]:
     """Return the generation of the last result of each camera."""
-    return {row.camera: row.generation for row in list(reader.rows)}
+    return {row.camera: row.generation for row in rows}
 
 
-async def live_elsewhere(fleet: LocalFleet, reader: FleetReader, before: dict[str, dict[str, Any]]) -> None:
+async def live_elsewhere(fleet: LocalFleet, rows: list[Row], before: dict[str, dict[str, Any]]) -> None:
     """Wait until the reader has results of these cameras with later generations, from other engines or processes."""
-    await until(lambda: all(generations(reader).get(name, 0) > one["generation"] for name, one in before.items()))
+    await until(lambda: all(generations(rows).get(name, 0) > one["generation"] for name, one in before.items()))
     await until(lambda: placed(fleet, *CAMERAS))
 
 
@@ -66,7 +66,8 @@ async def shown(dashboard: str) -> list[str]:
     token = Path("~/.ray/auth_token").expanduser()
     headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
     listed = [state.list_actors, state.list_tasks, state.list_workers, state.list_nodes]
-    answers = [str(await asyncio.to_thread(one, detail=True, raise_on_missing_output=False)) for one in listed]
+    settings = {"address": f"http://{dashboard}", "detail": True, "raise_on_missing_output": False}
+    answers = [str(await asyncio.to_thread(one, **settings)) for one in listed]
     async with aiohttp.ClientSession(f"http://{dashboard}", headers=headers) as session:
 
         async def page(path: str) -> str | None:
@@ -79,8 +80,8 @@ async def shown(dashboard: str) -> list[str]:
 async def test_cameras_of_killed_engines_and_nodes_live_elsewhere_and_no_password_is_shown_by_ray() -> None:
     sources = dict.fromkeys(CAMERAS, "pattern:320x180@10")
     async with local_fleet(2, sources) as fleet:
-        with FleetReader(fleet.directory) as reader:
-            await until(lambda: generations(reader).keys() == set(CAMERAS))
+        async with fleet_results(fleet.directory) as rows:
+            await until(lambda: generations(rows).keys() == set(CAMERAS))
             places = await until(lambda: placed(fleet, *CAMERAS))
             assert {one["node"] for one in places.values()} == {"node-1", "node-2"}
 
@@ -94,7 +95,7 @@ async def test_cameras_of_killed_engines_and_nodes_live_elsewhere_and_no_passwor
 
             await until(has_moved)
             await fleet.ask("DELETE", f"fleet/drain/{first}")
-            files, answers = list(written()), await shown(fleet.cluster.webui_url)
+            files, answers = list(written()), await shown(fleet.nodes.dashboard)
             assert any(b"camera door: taken over" in file for file in files), "engines log into Ray's files"
             assert any("partstream-engine-1" in answer for answer in answers)
             assert not any(PASSWORD.encode() in file for file in files)
@@ -105,19 +106,18 @@ async def test_cameras_of_killed_engines_and_nodes_live_elsewhere_and_no_passwor
             name = places["dock"]["engine"]
             touched = {camera: one for camera, one in places.items() if one["engine"] == name}
             os.kill(await fleet.pid(name), signal.SIGKILL)
-            await live_elsewhere(fleet, reader, touched)
+            await live_elsewhere(fleet, rows, touched)
             after = await until(lambda: placed(fleet, *CAMERAS))
             assert all(after[camera] == one for camera, one in places.items() if camera not in touched)
             await until(fleet.has_engines)
 
             node = after["dock"]["node"]
             touched = {camera: one for camera, one in after.items() if one["node"] == node}
-            fleet.signal_node(node, signal.SIGKILL)
-            await live_elsewhere(fleet, reader, touched)
+            fleet.nodes.signal(node, signal.SIGKILL)
+            await live_elsewhere(fleet, rows, touched)
             assert {one["node"] for one in (await until(lambda: placed(fleet, *CAMERAS))).values()}.isdisjoint({node})
         for camera in CAMERAS:
-            numbers = [row.generation for row in reader.rows if row.camera == camera]
+            numbers = [row.generation for row in rows if row.camera == camera]
             assert all(one <= later for one, later in pairwise(numbers)), camera
-        assert reader.error is None
         assert not any(PASSWORD.encode() in file for file in written())
     assert not ray.is_initialized()

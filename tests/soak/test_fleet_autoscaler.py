@@ -1,0 +1,71 @@
+"""Ray's own autoscaler: a camera that waits gets a node, which goes when its engine has been empty."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+from unittest import mock
+
+import pytest
+import ray
+import yaml
+
+from benchmarks.fleet.local_fleet import ENVIRONMENT, Nodes, controlled, settings
+from fleet.controller_actor import HEAD
+from support.waiting import until
+
+pytestmark = pytest.mark.soak
+
+COMMANDS = ["initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray"]
+ENGINES = {"least": 0, "most": 2, "reserve": 0, "empty_s": 2}
+
+
+def autoscaling(address: str) -> dict[str, Any]:
+    """Return the configuration of an autoscaler whose nodes are processes of this machine."""
+    fake = {"use_node_id_as_ip": True, "disable_node_updaters": True, "disable_launch_config_check": True}
+    types = {
+        "head": {"resources": {"CPU": 0, HEAD: 1}, "node_config": {}, "max_workers": 0},
+        "engine": {"resources": {"CPU": 1, "object_store_memory": 80 << 20}, "node_config": {}, "max_workers": 2},
+    }
+    return {
+        "cluster_name": "fleet",
+        "max_workers": 2,
+        "idle_timeout_minutes": 0.05,
+        "upscaling_speed": 1.0,
+        "provider": {"type": "fake_multinode", "gcs_address": address, **fake},
+        "available_node_types": {name: {"min_workers": 0, **one} for name, one in types.items()},
+        "head_node_type": "head",
+        **{key: {} for key in ("auth", "docker", "file_mounts")},
+        **{key: [] for key in ("cluster_synced_files", "rsync_exclude", "rsync_filter")},
+        "file_mounts_sync_continuously": False,
+        **{f"{name}_commands": [] for name in COMMANDS},
+    }
+
+
+def nodes_alive() -> int:
+    return sum(node["Alive"] for node in ray.nodes())
+
+
+async def test_rays_autoscaler_adds_a_node_for_a_camera_that_waits_and_takes_it_away_when_its_engine_is_empty() -> None:
+    with mock.patch.dict(os.environ, ENVIRONMENT), tempfile.TemporaryDirectory(prefix="fleet") as folder:
+        nodes = Nodes(folder)
+        file = nodes.folder / "autoscaling.yaml"
+        file.write_text(yaml.safe_dump(autoscaling(nodes.address)))
+        try:
+            nodes.start_head(f"--autoscaling-config={file}", RAY_FAKE_CLUSTER="1", AUTOSCALER_UPDATE_INTERVAL_S="1")
+            async with controlled(nodes, settings(0, folder) | {"engines": ENGINES}) as fleet:
+
+                async def states(*expected: str) -> bool:
+                    return [engine["state"] for engine in (await fleet.status())["engines"]] == list(expected)
+
+                assert await states() and nodes_alive() == 1
+                await fleet.add("door", "pattern:320x180@10")
+                await until(lambda: states("waiting"))
+                await until(fleet.live)
+                assert await states("running") and nodes_alive() == 2
+                await fleet.ask("DELETE", "cameras/door")
+                await until(states)
+                await until(lambda: nodes_alive() == 1)
+        finally:
+            nodes.kill()
