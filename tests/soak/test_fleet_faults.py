@@ -80,7 +80,7 @@ def test_a_trial_runs_until_it_is_interrupted_and_leaves_no_process(tmp_path: Pa
             assert wait_until(door)["engine"] == "engine-1"
             status = [sys.executable, str(REPOSITORY / "run_stream.py"), "fleet", "status", "--url", found[1]]
             shown = subprocess.run(status, capture_output=True, text=True).stdout
-            assert "cameras: 1 placed; engines needed: 1" in shown
+            assert "cameras: 1 live; engines needed: 1" in shown
         finally:
             trial.send_signal(signal.SIGINT)
         assert trial.wait() in (0, 128 + signal.SIGINT), log.read_text()
