@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zmq.asyncio
+import zmq
 from PIL import Image
 
 from benchmarks.cameras import barcode
@@ -141,11 +141,11 @@ def answers(port: int) -> bool:
 
 @asynccontextmanager
 async def replay_client(endpoint: str) -> AsyncIterator[ReplayClient]:
-    context = zmq.asyncio.Context()
+    client = ReplayClient(zmq.Context.instance(), endpoint, PATIENCE_S, None)
     try:
-        yield ReplayClient(context, endpoint, PATIENCE_S, None)
+        yield client
     finally:
-        context.destroy(linger=0)
+        client.close()
 
 
 async def test_wrong_requests_are_refused_with_every_error_and_nothing_is_kept_without_a_directory(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -135,11 +136,11 @@ async def _search_engine(
         known = await _known(engine, client)
         routes = await ask_every_route(client, search, known)
         assert len(routes) > 30
-        replay = ReplayClient(context, engine.publisher.replay_endpoint, PATIENCE_S, None)
-        for kind in ("results", "events", "alerts", "status"):
-            page = await replay.fetch(f"{kind}/v1/film/", engine.run, 1, 0, 1000)
-            assert page.bodies
-            search.look("replay", b"".join(page.bodies))
+        with closing(ReplayClient(context, engine.publisher.replay_endpoint, PATIENCE_S, None)) as replay:
+            for kind in ("results", "events", "alerts", "status"):
+                page = await replay.fetch(f"{kind}/v1/film/", engine.run, 1, 0, 1000)
+                assert page.bodies
+                search.look("replay", b"".join(page.bodies))
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
