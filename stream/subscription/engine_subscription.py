@@ -99,9 +99,10 @@ class EngineSubscription(Subscription[AnyMessage]):
     @property
     def drained(self) -> bool:
         """Whether everything that has arrived was handed out. Only while an `anext()` waits for more."""
-        if self._socket is None or self._arriving is None or self._arriving.done():
+        if self._arriving is None or self._arriving.done():
             return False
-        return not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN
+        self._take()  # only to ask ZeroMQ would clear its descriptor, and leave what has arrived there
+        return not self._arriving.done()
 
     def expect(self, topic: str) -> None:
         """Request what was published on a topic before its first message, in the same epoch."""

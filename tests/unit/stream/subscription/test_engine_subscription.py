@@ -1,14 +1,17 @@
-"""A subscription that can't be opened: whether it is the address's fault."""
+"""A subscription that can't be opened, and one whose state is asked for while messages arrive."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 
+import msgspec
 import pytest
 import zmq
 
 from stream.messaging.curve.keys import ClientKeys, KeyPair
 from stream.subscription.engine_subscription import Connection, EngineSubscription
+from support.engines.wire_messages import status
 
 GOOD = "tcp://127.0.0.1:1"
 
@@ -31,3 +34,17 @@ async def test_an_address_is_not_to_blame_if_there_can_be_no_further_socket() ->
     assert caught.value.errno == errno.EMFILE
     first.close()
     context.term()
+
+
+async def test_a_message_that_arrives_while_the_loop_is_busy_is_handed_out_although_it_was_asked_for_drained() -> None:
+    with zmq.Context() as context, context.socket(zmq.XPUB) as publisher:
+        port = publisher.bind_to_random_port("tcp://127.0.0.1")
+        async with EngineSubscription(Connection(f"tcp://127.0.0.1:{port}"), ["status/v1/"]) as subscription:
+            waiting = asyncio.create_task(anext(subscription))
+            await asyncio.to_thread(publisher.recv)  # it has subscribed
+            assert subscription.drained
+            body = msgspec.json.encode(msgspec.structs.replace(status(), run="0" * 32))
+            publisher.send_multipart([b"status/v1/lobby/", body])
+            while subscription.drained:  # without an await: the loop learns of nothing
+                pass
+            assert (await waiting).camera == "lobby"
