@@ -39,6 +39,10 @@ LATE_MS = 1000.0
 """An engine whose results are as late as this has too much to do."""
 DROPPED = 1.0
 """So has one that drops this many frames per second."""
+TOGETHER_S = 5.0
+"""Longest time for which an engine that has loaded its model waits for others that are loading theirs, so that waiting
+cameras are spread over all of them. Engines that are made together are ready within seconds of each other on equal
+machines; a slower one is not worth a longer wait of cameras that no other engine has room for."""
 REPLACED_WITHIN_S = 30.0
 """Longest time for which an engine that is to be replaced is waited for, until other engines have its cameras."""
 NEEDED_FOR_S = 10.0
@@ -55,6 +59,8 @@ class Controller:
         self.directory = Directory(config.controller, self.run)
         self.engines = Engines(config, self, lambda: time.monotonic_ns() / 1e6)
         self.placement = Placement(config.placement, now_ms=_wall_ms)
+        self.drains: set[str] = set()
+        """Engines that a user drains."""
         self.office = PassOffice()
         self.http = ""
         """The address of the HTTP server; empty if there is none."""
@@ -128,18 +134,23 @@ class Controller:
     # -- what is asked of it ------------------------------------------------------------------------------------
     async def drain(self, engine: str, draining: bool) -> None:
         """Move the cameras of an engine away and give it no more, or end this. Raises `NotSavedError`."""
-        if draining != (engine in self.placement.drains):
+        if draining != (engine in self.drains):
             await self.cameras.write([drained(engine, draining)])
-            (self.placement.drain if draining else self.placement.undrain)(engine)
+            (self.drains.add if draining else self.drains.discard)(engine)
             logger.info("engine %s: %s", engine, "its cameras are moved away" if draining else "it may have cameras")
-            self._work.set()
+            self._empty_or_not(engine)
 
     def replace(self, engine: str) -> None:
         """Drain an engine, end it when it is empty or after `REPLACED_WITHIN_S`, and make another one of its name."""
         if engine not in self._replacing:
             self._replacing[engine] = _now() + REPLACED_WITHIN_S
-            self.placement.drain(engine)
-            self._work.set()
+            self._empty_or_not(engine)
+
+    def _empty_or_not(self, engine: str) -> None:
+        """Have an engine without cameras while a user drains it, or it is to be replaced."""
+        empty = engine in self.drains or engine in self._replacing
+        (self.placement.drain if empty else self.placement.undrain)(engine)
+        self._work.set()
 
     def _camera_changed(self, name: str) -> None:
         camera = self.cameras.all.get(name)
@@ -152,11 +163,24 @@ class Controller:
 
     # -- engines ------------------------------------------------------------------------------------------------
     def engine_reported(self, engine: Engine) -> None:
+        """Take what an engine has reported. New ones join together: the first alone would get all waiting cameras."""
+        assert engine.status is not None
+        if engine.leaving:
+            return
+        if engine.name in self.placement.engines or engine.status.cameras:
+            self._take(engine)
+            return
+        engines, joined = self.engines.all.values(), self.placement.engines.keys()
+        new = [one for one in engines if one.state == "running" and not one.leaving and one.name not in joined]
+        starting = any(one.state == "starting" for one in engines)
+        if not starting or _now() >= min(one.since_s for one in new) + TOGETHER_S:
+            for one in new:
+                self._take(one)
+
+    def _take(self, engine: Engine) -> None:
         """Take what an engine has reported; the first time, it joins."""
         status = engine.status
         assert status is not None
-        if engine.leaving:
-            return
         joins = self.placement.engines.get(engine.name) is None or self.placement.engines[engine.name].state is None
         seen = {
             name: Seen(one.generation, one.state in RUNNING, one.pixels, one.refused)
@@ -179,7 +203,7 @@ class Controller:
             logger.warning("engine %s is lost: %s", engine.name, engine.why)
         self.placement.gone(engine.name, engine.why, _now())
         if self._replacing.pop(engine.name, None) is not None:
-            self.placement.undrain(engine.name)
+            self._empty_or_not(engine.name)
             self.engines.make(engine.pin, engine.name)
         self._work.set()
 
@@ -191,18 +215,21 @@ class Controller:
         while True:
             self.placement.tick(_now())
             self._work.set()
-            await self._fit_engines()
+            self._fit_engines()
             for name, until_s in list(self._replacing.items()):
                 if self.placement.empty_since(name) is not None or _now() >= until_s:
-                    await self._stop(name)
+                    self._stop(name)
             await asyncio.sleep(TICK_S)
 
-    async def _fit_engines(self) -> None:
+    def _fit_engines(self) -> None:
         """Make the engines that the cameras need, and end one that is not needed and has been empty for long."""
         given, engines = self.config.engines, self.engines.all
         need, wanted = self.placement.missing(), self.wanted_engines()
-        pending = {engine.pin for engine in engines.values() if engine.state in ("waiting", "starting")}
-        usable = sum(engine.pin is None or engine.state != "waiting" for engine in engines.values())
+        replacing = self._replacing.keys()
+        coming = [one for one in engines.values() if one.state in ("waiting", "starting") or one.name in replacing]
+        pending = {engine.pin for engine in coming}
+        staying = [one for one in engines.values() if not one.leaving or one.name in replacing]
+        usable = sum(engine.pin is None or engine.state != "waiting" for engine in staying)
         short = max(wanted - usable, 1 if None in need and None not in pending else 0)
         if short <= 0:
             self._needed_s = None
@@ -212,11 +239,11 @@ class Controller:
             for _ in range(min(short, given.most - len(engines))):
                 self.engines.make()
         if not any(engine.pin is None and engine.state == "waiting" for engine in engines.values()):
-            tags = {tag for engine in engines.values() if engine.state == "starting" for tag in engine.tags}
+            tags = {tag for engine in coming for tag in engine.tags}
             for pin in need.keys() - {None} - pending - tags:
                 if len(engines) < given.most:
                     self.engines.make(pin)
-        for engine in list(engines.values()):
+        for engine in staying:
             if engine.state == "waiting":
                 empty_s, after_s = engine.since_s, NEEDED_FOR_S
             else:
@@ -224,13 +251,13 @@ class Controller:
             of_pin = engine.pin is not None and engine.state == "waiting"
             needed = engine.pin in need if of_pin else usable <= wanted or None in need
             if not needed and empty_s is not None and _now() >= empty_s + after_s:
-                await self._stop(engine.name)
+                self._stop(engine.name)
                 return
 
-    async def _stop(self, engine: str) -> None:
-        """Stop an engine, which gets no camera from now on."""
+    def _stop(self, engine: str) -> None:
+        """Begin to stop an engine, which gets no camera from now on."""
         self.placement.gone(engine, "it is stopped", _now())
-        await self.engines.stop(engine)
+        self.engines.stop(engine)
 
     def wanted_engines(self) -> int:
         """Return how many engines the cameras need, with the reserve."""
@@ -245,6 +272,7 @@ class Controller:
     def _restore(self, kept: Kept) -> None:
         for name, camera in self.cameras.all.items():
             self.placement.restore(name, camera.wish, *kept.places.get(name, (0, None)))
+        self.drains |= kept.drains
         for name in kept.drains:
             self.placement.drain(name)
         self._rows = {name: place_forgotten(name) for name in kept.places.keys() - self.cameras.all.keys()}

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -61,8 +61,8 @@ class Engine:
     """Why it has ended."""
     key: bytes = b""
     handle: Any = None
-    leaving: bool = False
-    """Whether it is being stopped."""
+    leaving: asyncio.Task[None] | None = None
+    """Stops it; None while it is to go on."""
 
     @property
     def address(self) -> EngineAddress | None:
@@ -120,13 +120,15 @@ class Engines:
             engine.wanted = assignment
             engine.handle.assign.remote(seal(encode(assignment), engine.key))
 
-    async def stop(self, name: str) -> None:
-        """Stop an engine in order, and end its actor."""
-        engine = self.all.get(name)
-        if engine is None or engine.leaving:
-            return
-        engine.leaving = True
-        logger.info("engine %s is stopped", name)
+    def stop(self, name: str) -> asyncio.Task[None]:
+        """Begin to stop an engine in order. Return what does this."""
+        engine = self.all[name]
+        if engine.leaving is None:
+            logger.info("engine %s is stopped", name)
+            engine.leaving = self._task(self._stop(engine))
+        return engine.leaving
+
+    async def _stop(self, engine: Engine) -> None:
         if engine.handle is not None and engine.state == "running":
             with suppress(RayError, TimeoutError):  # an actor that ends cannot answer
                 await asyncio.wait_for(engine.handle.stop.remote(), STOP_WITHIN_S)
@@ -141,9 +143,13 @@ class Engines:
 
     def _begin(self, engine: Engine) -> None:
         self.all[engine.name] = engine
-        task = asyncio.create_task(self._live(engine), name=f"engine {engine.name}")
+        self._task(self._live(engine))
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _live(self, engine: Engine) -> None:
         """Make an engine's actor if it is not there yet, and follow it to its end."""

@@ -76,7 +76,7 @@ class ControllerApi:
         """Return the engines that a request names. Raises `Problem` if there are none."""
         name, controller = request.match_info["name"], self.controller
         found = [engine.name for engine in controller.engines.all.values() if name in (engine.name, engine.node)]
-        if not found and name in controller.placement.drains:
+        if not found and name in controller.drains:
             found = [name]  # it has ended meanwhile
         if not found:
             text = "no engine or node has this name: `partstream fleet status` lists them"

@@ -173,7 +173,7 @@ def status_view(controller: Controller) -> FleetStatusView:
         cameras={state: counts[state] for state in COUNTED},
         engines=[_engine_view(controller, engine) for engine in engines],
         wanted_engines=controller.wanted_engines(),
-        drains=sorted(controller.placement.drains),
+        drains=sorted(controller.drains),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,6 +13,7 @@ import pytest
 import zmq
 import zmq.asyncio
 
+import fleet.controller as controller_module
 import fleet.engines as engines_module
 from fleet.controller import Controller
 from fleet.controller_actor import ControllerService
@@ -57,6 +60,72 @@ async def test_engines_are_made_and_get_their_cameras_with_passwords_and_rising_
         assert sorted(cluster.handles) == ["engine-1", "engine-2"]
 
 
+def slow(name: str) -> SimulatedEngine:
+    """Return an engine that loads its model until its `starts` is set."""
+    engine = SimulatedEngine(name)
+    engine.starts = False
+    return engine
+
+
+async def joined(controller: Controller, cluster: LocalCluster, name: str) -> None:
+    """Wait until an engine loads its model, and then until it has loaded it."""
+    await until(lambda: (one := controller.engines.all.get(name)) and one.state == "starting")
+    cluster[name].starts = True
+    await until(lambda: controller.engines.all[name].state == "running")
+
+
+async def test_engines_that_start_together_share_the_cameras_that_wait_for_them(tmp_path: Path) -> None:
+    config = configured(tmp_path, cameras=cameras(4), engines={"least": 2, "reserve": 1})
+    async with serving(config, LocalCluster(slow)) as (controller, _, cluster):
+        for name in ("engine-1", "engine-2"):
+            assert not cluster.having(), "the first one has them all"
+            await joined(controller, cluster, name)
+        await until(lambda: settled(controller, cluster, 4))
+        assert Counter(cluster.having().values()) == {"engine-1": 2, "engine-2": 2}
+        for number in range(4, 12):  # 240 Mpx/s in all: two further engines, with the reserve
+            await controller.cameras.put(f"c{number}", {"source": "pattern:"})
+        await until(lambda: len(controller.engines.all) == 4)
+        for name in ("engine-3", "engine-4"):
+            assert len(cluster.having()) == 8
+            await joined(controller, cluster, name)
+        await until(lambda: settled(controller, cluster, 12))
+        assert sorted(Counter(cluster.having().values()).values()) == [2, 2, 4, 4]
+        await cluster.close()
+
+
+async def test_cameras_do_not_wait_long_for_an_engine_that_starts_slowly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller_module, "TOGETHER_S", 0.1)
+    async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO), LocalCluster(slow)) as parts:
+        controller, _, cluster = parts
+        await joined(controller, cluster, "engine-1")
+        await until(lambda: settled(controller, cluster, 4))
+        assert controller.engines.all["engine-2"].state == "starting"
+        await cluster.close()
+
+
+async def test_an_engine_that_stops_slowly_keeps_the_controller_from_nothing_and_is_replaced_without_a_spare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller_module, "REPLACED_WITHIN_S", 0.3)
+    async with serving(configured(tmp_path, cameras=cameras(7), engines=TWO)) as (controller, client, cluster):
+        await until(lambda: settled(controller, cluster, 7))
+        replaced, may_stop = cluster["engine-1"], asyncio.Event()
+        monkeypatch.setattr(replaced, "stop", may_stop.wait)
+        assert (await client.ask("POST", "/api/v1/fleet/restart/engine-1"))[0] == 204
+        await until(lambda: controller.engines.all["engine-1"].leaving is not None)
+        waiting = await until(lambda: [name for name, one in controller.placement.cameras.items() if not one.engine])
+        await controller.cameras.remove(next(iter(cluster["engine-2"].generations)))
+        await until(lambda: any(name in cluster["engine-2"].generations for name in waiting))
+        assert controller.engines.all["engine-1"].leaving and len(waiting) == 3
+        may_stop.set()
+        replaced.ends()
+        await until(lambda: settled(controller, cluster, 6))
+        assert cluster["engine-1"] is not replaced
+        assert cluster.handles.keys() == {"engine-1", "engine-2"}
+
+
 async def test_cameras_of_an_engine_that_ends_or_is_silent_live_elsewhere_and_it_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,11 +150,6 @@ async def test_cameras_of_an_engine_that_ends_or_is_silent_live_elsewhere_and_it
 async def test_why_an_engine_has_ended_is_told_and_a_slow_start_is_no_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(name: str) -> SimulatedEngine:
-        engine = SimulatedEngine(name)
-        engine.starts = False
-        return engine
-
     monkeypatch.setattr(engines_module, "SILENT_S", 0.05)
     async with serving(configured(tmp_path), LocalCluster(slow)) as (controller, client, cluster):
         await until(lambda: (engine := controller.engines.all.get("engine-1")) and engine.state == "starting")
@@ -187,6 +251,12 @@ async def test_a_drained_engine_gives_its_cameras_away_one_after_the_other_and_s
             await until(lambda: settled(controller, cluster, 4))
             assert (await client.ask("POST", "/api/v1/fleet/drain/node-1"))[0] == 204
             await until(lambda: set(cluster.having().values()) == {"engine-2"})
+            before = cluster["engine-1"]
+            assert (await client.ask("POST", "/api/v1/fleet/restart/engine-1"))[0] == 204
+            await until(lambda: cluster["engine-1"] is not before and controller.engines.all["engine-1"].status)
+            await controller.cameras.put("c7", {"source": "pattern:", "expected_mpx": 1})
+            await until(lambda: cluster.having().get("c7") == "engine-2")
+            await controller.cameras.remove("c7")  # there is room for one more
         async with serving(config, cluster) as (controller, client, _):
             await controller.cameras.put("c9", {"source": "pattern:", "expected_mpx": 1})
             await until(lambda: cluster.having().get("c9") == "engine-2")
