@@ -32,8 +32,6 @@ async def test_after_a_fault_all_cameras_live_and_no_reader_gets_an_older_genera
     assert fault == "drain" or seen.moved_others == 0
     if fault in CONTROL_S:
         assert (seen.control_s or 0) <= CONTROL_S[fault] and seen.other_silence_s < 2, "engines go on"
-    if fault == "node-paused":
-        assert seen.stale_on_the_wire > 0, "what it sent afterwards reached a raw subscriber"
 
 
 def processes_of(session: str) -> list[int]:
