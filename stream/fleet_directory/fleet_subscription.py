@@ -69,6 +69,8 @@ class _Link:
         self.cameras: set[str] = set()
         self.gaps: list[Gap] = []
         """Those to be told before the next message."""
+        self.queued = 0
+        """Its messages and gaps that wait for the caller, or for a place in the queue."""
         self.subscription: EngineSubscription[Received]
         self.reading: asyncio.Task[None] | None = None
 
@@ -128,6 +130,8 @@ class FleetSubscription(Subscription[AnyMessage]):
     async def __anext__(self) -> AnyMessage:
         while self._context is not None:
             link, item = await self._queue.get()
+            if link is not None:
+                link.queued -= 1
             if isinstance(item, Exception):
                 raise item
             if isinstance(item, Gap):
@@ -305,7 +309,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         ended = place.state in ENDED
         key = None if ended or place.address is None else _key(place.address)
         left = [link for link in self._links.values() if camera in link.cameras and link.key != key]
-        if ended and not (self._queue.empty() and all(link.subscription.drained for link in left)):
+        if ended and not all(link.subscription.drained and not link.queued for link in left):
             self._changed.add(camera)  # a slow reader is still to get what was published before the end
             return
         for link in left:
@@ -326,6 +330,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         """Put an engine's messages and gaps into the queue."""
         async for message in link.subscription:
             gaps, link.gaps[:] = link.gaps[:], []
+            link.queued += len(gaps) + 1
             for item in (*gaps, message):
                 await self._queue.put((link, item))
 

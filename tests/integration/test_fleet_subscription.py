@@ -186,6 +186,23 @@ async def test_an_engine_is_no_longer_followed_some_time_after_its_camera_moved(
         assert one.messages.engines == []
 
 
+async def test_a_removed_camera_is_let_go_although_messages_of_others_always_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fleet_subscription, "SETTLE_S", 0.01)
+    async with reading() as one:
+        one.fleet.place("yard", 1, one.south)
+        await until(lambda: followers(one.south)[0] > 0)
+        one.north.frame("door", 1)
+        await one.take(1)
+        one.south.frames("yard", 1, 2 * fleet_subscription.QUEUED)
+        await until(one.messages._queue.full)
+        one.fleet.place("door", 2, None, state="removed")
+        await until(lambda: one.messages.engines == ["south"])
+        assert one.messages._queue.full()
+        await one.take(2 * fleet_subscription.QUEUED)
+
+
 async def test_what_a_slow_reader_has_not_read_of_the_old_engine_is_stale_and_told_as_a_move() -> None:
     async with reading() as one:
         old = one.north.frames("door", 1, 200)
