@@ -110,7 +110,7 @@ class Controller:
     async def end(self) -> None:
         """Stop all engines in order, and make no others."""
         await self._rest()
-        await asyncio.gather(*map(self.engines.stop, list(self.engines.all)))
+        await asyncio.gather(*map(self.engines.stop, list(self.engines.all)), return_exceptions=True)
 
     async def _rest(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -202,7 +202,7 @@ class Controller:
         else:
             logger.warning("engine %s is lost: %s", engine.name, engine.why)
         self.placement.gone(engine.name, engine.why, _now())
-        if self._replacing.pop(engine.name, None) is not None:
+        if self._replacing.pop(engine.name, None) is not None and self._tasks:  # it is not the end of the fleet
             self._empty_or_not(engine.name)
             self.engines.make(engine.pin, engine.name)
         self._work.set()

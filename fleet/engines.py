@@ -61,6 +61,8 @@ class Engine:
     """Why it has ended."""
     key: bytes = b""
     handle: Any = None
+    life: asyncio.Task[None] | None = None
+    """Follows it to its end."""
     leaving: asyncio.Task[None] | None = None
     """Stops it; None while it is to go on."""
 
@@ -129,7 +131,10 @@ class Engines:
         return engine.leaving
 
     async def _stop(self, engine: Engine) -> None:
-        if engine.handle is not None and engine.state == "running":
+        if engine.handle is None:
+            if engine.life is not None:  # it is being made, and ends by itself
+                await asyncio.wait({engine.life}, timeout=STOP_WITHIN_S)
+        elif engine.state == "running":
             with suppress(RayError, TimeoutError):  # an actor that ends cannot answer
                 await asyncio.wait_for(engine.handle.stop.remote(), STOP_WITHIN_S)
         await self._kill(engine)
@@ -143,7 +148,7 @@ class Engines:
 
     def _begin(self, engine: Engine) -> None:
         self.all[engine.name] = engine
-        self._task(self._live(engine))
+        engine.life = self._task(self._live(engine))
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -156,6 +161,8 @@ class Engines:
         try:
             if engine.handle is None:
                 engine.handle = await self._made(engine)
+            if engine.leaving is not None:
+                raise TimeoutError("it was stopped before it was made")
             described = await engine.handle.describe.remote()
             engine.key, engine.node, engine.tags = described["key"], described["node"], frozenset(described["tags"])
             engine.becomes("starting")
@@ -174,7 +181,7 @@ class Engines:
         except asyncio.CancelledError:
             raise
         except RayError as error:
-            engine.why = _reason(error)
+            engine.why = reason(error)
         except TimeoutError as error:
             engine.why = str(error)
         except Exception as error:
@@ -269,7 +276,7 @@ def _is_public(settings: dict[str, Any]) -> bool:
     return any(host in settings["publish"]["endpoint"] for host in ("0.0.0.0", "*", "[::]"))
 
 
-def _reason(error: RayError) -> str:
+def reason(error: RayError) -> str:
     """Return the last line of an error of Ray's, which holds what the engine raised."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

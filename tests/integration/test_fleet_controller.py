@@ -17,11 +17,12 @@ import fleet.controller as controller_module
 import fleet.engines as engines_module
 from fleet.controller import Controller
 from fleet.controller_actor import ControllerService
+from fleet.engines import Engine
 from fleet.store import StoreError
 from stream.cameras.changes import NotSavedError
 from stream.results import Place, decode
 from stream.settings.config_error import ConfigError
-from support.fleet.local_cluster import LocalCluster, SimulatedEngine, cameras, configured, serving
+from support.fleet.local_cluster import LocalCluster, LocalEngines, SimulatedEngine, cameras, configured, serving
 from support.waiting import until
 
 TWO: dict[str, Any] = {"least": 2, "reserve": 0}
@@ -124,6 +125,29 @@ async def test_an_engine_that_stops_slowly_keeps_the_controller_from_nothing_and
         await until(lambda: settled(controller, cluster, 6))
         assert cluster["engine-1"] is not replaced
         assert cluster.handles.keys() == {"engine-1", "engine-2"}
+
+
+async def test_the_end_of_a_fleet_leaves_no_engine_also_while_one_is_made_or_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, ray_answers = LocalEngines._made, asyncio.Event()
+
+    async def made(engines: LocalEngines, engine: Engine) -> Any:
+        if engine.name == "engine-3":
+            await ray_answers.wait()
+        return await original(engines, engine)
+
+    monkeypatch.setattr(LocalEngines, "_made", made)
+    async with serving(configured(tmp_path, cameras=cameras(2), engines=TWO)) as (controller, _, cluster):
+        await until(lambda: settled(controller, cluster, 2))
+        controller.engines.make()
+        controller.replace("engine-1")
+        ending = asyncio.create_task(controller.end())
+        await until(lambda: controller.engines.all.keys() == {"engine-3"})
+        ray_answers.set()
+        await ending
+        assert not controller.engines.all
+        assert all(handle.dead.done() for handle in cluster.handles.values())
 
 
 async def test_cameras_of_an_engine_that_ends_or_is_silent_live_elsewhere_and_it_is_replaced(
