@@ -27,7 +27,7 @@ IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Cameras.")
 @camera_app.command("list")
 def list_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_json: JsonOption = False) -> None:
     """List the cameras, and which engine has each."""
-    cameras: list[dict[str, Any]] = ControllerClient(url, token).get("cameras")["cameras"]
+    cameras: list[dict[str, Any]] = ControllerClient(url, token).cameras()
     if as_json:
         typer.echo(json.dumps(cameras))
         return

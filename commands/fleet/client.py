@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -20,6 +21,7 @@ TokenOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_URL = "http://127.0.0.1:9095"
 ANSWER_WITHIN_S = 15.0
+_SCHEMES = {"http": (http.client.HTTPConnection, 80), "https": (http.client.HTTPSConnection, 443)}
 
 
 class ControllerError(Exception):
@@ -37,23 +39,34 @@ class ControllerClient:
     """Client of the controller at `http(s)://HOST:PORT`. Another address, or an impossible token, ends the command."""
 
     def __init__(self, address: str, token: str | None = None) -> None:
-        try:
-            parts = urlsplit(address if "://" in address else f"http://{address}")
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            parts, host, port = urlsplit(""), None, None
-        if parts.scheme not in ("http", "https") or not host or parts.username:
-            fail("the controller's address must be http://HOST:PORT, without user or password", EXIT_USAGE)
         if token is not None and not (token.isascii() and token.isprintable()):
             fail("the token must consist of printable ASCII characters", EXIT_USAGE)
+        try:
+            parts = urlsplit(address if "://" in address else f"http://{address}")
+            kind, usual_port = _SCHEMES[parts.scheme]
+            if "@" in parts.netloc or not parts.hostname:
+                raise ValueError
+            self._connection = kind(parts.hostname, parts.port or usual_port, timeout=ANSWER_WITHIN_S)
+        except (ValueError, KeyError, http.client.InvalidURL):
+            fail("the controller's address must be http://HOST:PORT, without user or password", EXIT_USAGE)
         self.address = f"{parts.scheme}://{parts.netloc}"
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(host, port, timeout=ANSWER_WITHIN_S)
         self._token = token
 
-    def get(self, path: str) -> Any:
-        """Return the JSON at `/api/v1/PATH`. Raises `ControllerError`."""
-        return self.ask("GET", path)[1]
+    def status(self) -> dict[str, Any]:
+        """Return the status of the fleet. Raises `ControllerError`."""
+        return self._get("status", lambda status: status["engines"])
+
+    def cameras(self) -> list[dict[str, Any]]:
+        """Return the cameras. Raises `ControllerError`."""
+        return self._get("cameras", lambda found: [one["place"] for one in found["cameras"]])["cameras"]
+
+    def _get(self, path: str, check: Callable[[Any], Any]) -> Any:
+        content = self.ask("GET", path)[1]
+        try:  # an engine has the same paths
+            check(content)
+        except (KeyError, TypeError):
+            raise ControllerError(f"{self.address} is not a controller of this version") from None
+        return content
 
     def ask(self, method: str, *path: str, body: Any = None, query: str = "") -> tuple[int, Any]:
         """Make a request. Return the status, and the JSON of the answer if it has any. Raises `ControllerError`."""

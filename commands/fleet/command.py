@@ -173,13 +173,18 @@ def _running() -> Any:
 
 
 async def _up(config: Path, resource: str, *, stays: bool) -> int:
+    from ray.exceptions import RayError
+
     from fleet import controller_actor
+    from fleet.engines import reason
 
     actor = controller_actor.make(config, resource)
     try:
         addresses = await controller_actor.started(actor)
-    except BaseException:
+    except BaseException as error:
         await asyncio.to_thread(_kill, actor)
+        if isinstance(error, RayError):
+            fail(f"the controller's process can't start: {reason(error)}")
         raise
     page = f"live page and API at {addresses['http']}, " if addresses["http"] else ""
     logger.info("the fleet has started: %sdirectory at %s", page, addresses["directory"])

@@ -14,7 +14,7 @@ from commands.application import lines
 from commands.console.amounts import reduced_words
 from commands.ending import EXIT_FAILED, console, fail, say
 from commands.fleet.cameras import say_reasons
-from commands.fleet.client import DEFAULT_URL, ControllerClient, JsonOption, TokenOption, UrlOption
+from commands.fleet.client import DEFAULT_URL, ControllerClient, ControllerError, JsonOption, TokenOption, UrlOption
 
 LEAST_MPX = 1e-4
 """Fewer megapixels per second, which no camera has, are shown as 0."""
@@ -32,13 +32,13 @@ def status_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_j
     The exit code is 1 if cameras cannot be read, if an enabled camera has no engine, or if the controller is not ready.
     """
     client = ControllerClient(url, token)
-    status = client.get("status")
+    status = client.status()
     in_need = status["cameras"]["failed"] + status["cameras"]["unplaced"]
     if as_json:
         typer.echo(json.dumps(status))
     else:
         _show(status)
-        say_reasons(client.get("cameras")["cameras"] if in_need else [])
+        say_reasons(client.cameras() if in_need else [])
     if not status["ready"] or in_need:
         raise typer.Exit(EXIT_FAILED)
 
@@ -65,21 +65,32 @@ def restart_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> 
     elsewhere, its cameras wait meanwhile.
     """
     client = ControllerClient(url, token)
-    engines = _runs(client)
-    if not engines:
+    running = [engine for engine in client.status()["engines"] if engine["state"] == "running"]
+    if not running:
         fail("no engine runs")
-    for name, before in engines.items():
-        client.ask("POST", "fleet", "restart", name)
-        say(f"{name} is started again")
-        while (now := _runs(client).get(name, before)) == before:
-            time.sleep(POLL_S)
-        say(f"{name} has joined, run {now[:8]}")
+    for before in running:
+        name = before["engine"]
+        try:
+            client.ask("POST", "fleet", "restart", name)
+        except ControllerError as error:
+            if error.kind != "no-such-engine":
+                raise
+            say(f"{name} has ended meanwhile")
+        else:
+            say(f"{name} is started again")
+            _await_joined(client, name, before["address"]["run"])
 
 
-def _runs(client: ControllerClient) -> dict[str, str]:
-    """Return the engines that run, and the run of each."""
-    engines = client.get("status")["engines"]
-    return {one["engine"]: one["address"]["run"] for one in engines if one["state"] == "running"}
+def _await_joined(client: ControllerClient, name: str, run: str) -> None:
+    """Wait until an engine has joined with another run. Ends the command if it cannot start."""
+    while engine := next((one for one in client.status()["engines"] if one["engine"] == name), None):
+        if engine["state"] == "lost":
+            fail(f"{name} does not start: {engine['message']}")
+        if engine["state"] == "running" and engine["address"]["run"] != run:
+            say(f"{name} has joined, run {engine['address']['run'][:8]}")
+            return
+        time.sleep(POLL_S)
+    say(f"{name} is not needed any more")
 
 
 def _show(status: dict[str, Any]) -> None:

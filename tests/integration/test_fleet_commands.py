@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
@@ -15,10 +16,11 @@ from typer.testing import CliRunner, Result
 
 from commands.fleet import command as command_module
 from commands.fleet import control
+from fleet import engines as engines_module
 from fleet.settings import ControllerConfig
 from run_stream import app
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
-from support.fleet.local_cluster import LocalCluster, cameras, configured, serving
+from support.fleet.local_cluster import LocalCluster, SimulatedEngine, cameras, configured, serving
 from support.ports import reserved_port
 from support.waiting import until
 
@@ -118,6 +120,25 @@ async def test_engines_are_started_again_one_after_the_other(tmp_path: Path, mon
         assert controller.engines.lost == 0 and not controller.placement.drains
 
 
+async def test_a_restart_ends_when_an_engine_does_not_start_again(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(control, "POLL_S", 0.02)
+    made: list[Broken] = []
+
+    class Broken(SimulatedEngine):
+        async def run(self, sealed: bytes) -> None:
+            made.append(self)
+            if len(made) > 1:
+                raise ValueError("no such checkpoint")
+            await super().run(sealed)
+
+    async with serving(configured(tmp_path), LocalCluster(Broken)) as (_, client, cluster):
+        await shows(client, "running")
+        with mock.patch.object(engines_module, "AGAIN_S", 60.0):  # it stays lost
+            done = await fleet(client, "restart")
+        assert done.exit_code == 1 and "engine-1 does not start: no such checkpoint" in done.output
+        await cluster.close()
+
+
 async def test_cameras_are_added_listed_and_removed(tmp_path: Path) -> None:
     async with serving(configured(tmp_path)) as (controller, client, cluster):
         settings = ("--pin", "zone=1", "--max-fps", "5")
@@ -177,6 +198,9 @@ async def test_a_controller_that_is_not_there_and_another_server_are_told_apart(
     async def page(request: web.Request) -> web.Response:
         return web.Response(text="<html>")
 
+    async def engine(request: web.Request) -> web.Response:
+        return web.json_response({"cameras": [{"id": "door"}]})
+
     async def status(url: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, app, ["fleet", "status", "--url", url])
 
@@ -184,12 +208,15 @@ async def test_a_controller_that_is_not_there_and_another_server_are_told_apart(
     absent = await status(url)
     assert (absent.exit_code, absent.output.count("\n")) == (1, 1)
     assert f"partstream: no controller answers at {url} (connection refused): `partstream fleet up`" in absent.output
-    wrong = await status("ftp://x")
-    assert wrong.exit_code == 2 and "must be http://HOST:PORT" in wrong.output
-    other = web.Application()
-    other.router.add_get("/{path:.*}", page)
-    async with TestServer(other) as server:
-        assert "is not a controller of this version" in (await status(f"http://127.0.0.1:{server.port}")).output
+    for address in ("ftp://x", "http://a b:1", "http://:secret@x:1", "http://x:y", "http://"):
+        wrong = await status(address)
+        assert wrong.exit_code == 2 and "must be http://HOST:PORT" in wrong.output and "secret" not in wrong.output
+    assert "no controller answers at http://[::1]" in (await status("http://[::1]")).output
+    for answer in (page, engine):
+        other = web.Application()
+        other.router.add_get("/{path:.*}", answer)
+        async with TestServer(other) as server:
+            assert "is not a controller of this version" in (await status(f"http://127.0.0.1:{server.port}")).output
 
 
 async def test_a_fleet_that_cannot_be_started_is_refused_with_one_line(
