@@ -49,7 +49,6 @@ from stream.inference.profiling import Profiling
 from stream.kept_outputs import KeptOutputs
 from stream.live.live_pictures import LivePictures
 from stream.live.viewers import Viewers
-from stream.membership.generations import Generations
 from stream.messaging.feed import Feed
 from stream.messaging.publisher import Publisher
 from stream.privacy.drawn_video import DrawnVideos
@@ -110,8 +109,9 @@ class Engine:
         self._batcher = Batcher(config.batch)
         self._load = LoadWatch(self._batcher, adapt=config.overload == "adapt")
         self._inference: InferenceThread[list[Lease]] | None = None
-        generations = Generations() if fleet is not None else None
-        generation = generations.of if generations is not None else None
+        generations: dict[str, int] = {}
+        """Of a fleet's cameras; see `AssignedCameras`."""
+        generation = generations.get if fleet is not None else None
         self.publisher = Publisher(config.publish, self.run, self.observer, generation)
         self.alerts = AlertBook(self.publisher.publish, open_alerts_file(config.rules_file, config.alerts_file))
         self.rules = RulesInForce(
@@ -152,7 +152,7 @@ class Engine:
         self.control = Control(self.cameras, config, self._state_file)
         self.member: FleetMember | None = None
         """Takes the cameras of a fleet, and reports; None outside a fleet."""
-        if fleet is not None and generations is not None:
+        if fleet is not None:
             parts = self.publisher, self.cameras, self._load, lambda: self.http_address
             member = self.member = FleetMember(fleet, config, generations, *parts)
             self.control.elsewhere = lambda: member.control_address or "the fleet's controller"

@@ -16,7 +16,6 @@ from stream.cameras.changes import SettingsError, checked_settings
 from stream.cameras.registry import CameraRegistry, differences
 from stream.config import Config
 from stream.inference import memory_budget
-from stream.membership.generations import Generations
 from stream.membership.messages import Assigned
 from stream.settings.engine import CameraConfig
 
@@ -25,6 +24,8 @@ logger = logging.getLogger(__name__)
 NEW_EPOCH_WITHIN_S = 1.0
 """Longest wait for the picture that begins an epoch, so that messages of the new generation begin with it."""
 POLL_S = 0.01
+ENDED_REMEMBERED = 1024
+"""Cameras that the engine no longer has, whose last generation is remembered: clips are completed after a move."""
 
 
 class RefusedError(Exception):
@@ -35,10 +36,11 @@ class AssignedCameras:
     """Starts, changes and removes the cameras of one engine. Its methods run in the event loop.
 
     A camera that cannot be taken, for example because its settings are invalid, is refused with a reason. It is tried
-    again when its assignment changes.
+    again when its assignment changes. `generations` gets the one under which each camera runs, or last ran. Other
+    threads read it, for every message.
     """
 
-    def __init__(self, cameras: CameraRegistry, config: Config, generations: Generations) -> None:
+    def __init__(self, cameras: CameraRegistry, config: Config, generations: dict[str, int]) -> None:
         self.refused: dict[str, str] = {}
         """Why each refused camera could not be taken."""
         self._cameras = cameras
@@ -65,7 +67,7 @@ class AssignedCameras:
     def generation(self, camera: str) -> int:
         """Return the generation under which a camera runs or, if it was refused, was assigned."""
         refused = self._settled.get(camera) if camera in self.refused else None
-        return (self._generations.of(camera) or 0) if refused is None else refused.generation
+        return self._generations.get(camera, 0) if refused is None else refused.generation
 
     async def _settle(self, camera: str) -> None:
         async with self._turns[camera]:
@@ -95,11 +97,10 @@ class AssignedCameras:
         config = self._checked(camera, wanted)
         await self._check_room(config, before)
         if before is None:
-            self._generations.begin(camera, wanted.generation)
+            self._begin(camera, wanted.generation)
             try:
                 self._cameras.add(config)
             except RuntimeError as error:
-                self._generations.end(camera)
                 if not self._cameras.accepting:
                     raise
                 raise RefusedError(f"camera {camera}: no thread could be started") from error
@@ -108,10 +109,10 @@ class AssignedCameras:
         restarted = bool(differences(before, config))
         if restarted:
             await self._cameras.change(config)
-        if self._generations.of(camera) != wanted.generation:
+        if self._generations.get(camera) != wanted.generation:
             if not restarted:
                 await self._new_epoch(camera)
-            self._generations.begin(camera, wanted.generation)
+            self._begin(camera, wanted.generation)
         logger.info("camera %s: changed, generation %d", camera, wanted.generation)
 
     async def _new_epoch(self, camera: str) -> None:
@@ -131,7 +132,13 @@ class AssignedCameras:
         if camera in self._cameras.configs:
             await self._cameras.remove(camera, moved=True)
             logger.info("camera %s: given up", camera)
-        self._generations.end(camera)
+
+    def _begin(self, camera: str, generation: int) -> None:
+        """Record that the camera runs under this generation, and forget those of cameras that ran long ago."""
+        self._generations[camera] = generation
+        ended = [name for name in self._generations if name not in self._cameras.configs and name != camera]
+        for name in ended[:-ENDED_REMEMBERED]:
+            del self._generations[name]
 
     async def _refuse(self, camera: str, reason: str) -> None:
         """Do without a camera, also if it ran until now: another engine may be able to take it as it is wanted."""

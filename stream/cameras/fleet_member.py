@@ -17,7 +17,6 @@ from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.inference.load_watch import LoadWatch
 from stream.membership.addresses import public, public_http
-from stream.membership.generations import Generations
 from stream.membership.messages import Assignment, CameraReport, EngineReport, EngineStatus, LeastPrivacy
 from stream.membership.passes import Passes
 from stream.messaging.publisher import Publisher
@@ -178,7 +177,7 @@ class FleetMember:
         self,
         identity: Identity,
         config: Config,
-        generations: Generations,
+        generations: dict[str, int],
         publisher: Publisher,
         cameras: CameraRegistry,
         load: LoadWatch,

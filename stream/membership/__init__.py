@@ -1,1 +1,1 @@
-"""What an engine of a fleet has to know: messages of the controller, generations of cameras, and passes of viewers."""
+"""What an engine of a fleet has to know: messages of the controller, its addresses, and passes of viewers."""

@@ -1,0 +1,43 @@
+"""Under which generation a camera's messages are published."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from stream.cameras import assigned_cameras
+from stream.cameras.assigned_cameras import AssignedCameras
+from stream.config import Config
+from stream.membership.messages import Assigned
+from stream.settings.engine import CameraConfig
+from stream.settings.privacy import PrivacyMode
+
+SETTINGS = {"source": "pattern:"}
+
+
+class Registry:
+    """Cameras that start and stop at once."""
+
+    def __init__(self) -> None:
+        everywhere: PrivacyMode = "off"
+        self.configs: dict[str, CameraConfig] = {}
+        self.privacy = SimpleNamespace(everywhere=everywhere)
+
+    def add(self, config: CameraConfig) -> None:
+        self.configs[config.id] = config
+
+    async def remove(self, camera: str, *, moved: bool) -> None:
+        del self.configs[camera]
+
+
+async def test_only_the_cameras_that_ended_are_forgotten_and_the_last_ones_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(assigned_cameras, "ENDED_REMEMBERED", 2)
+    generations: dict[str, int] = {}
+    cameras = AssignedCameras(cast("Any", Registry()), Config.model_validate({}), generations)
+    for number in range(5):
+        await cameras.apply({"stays": Assigned(9, SETTINGS), f"c{number}": Assigned(number, SETTINGS)})
+    assert generations == {"stays": 9, "c2": 2, "c3": 3, "c4": 4}
