@@ -19,9 +19,8 @@ from prometheus_client.metrics_core import Metric
 from fleet import metrics
 from fleet.controller import Controller
 from fleet.engine_actor import NAMESPACE
-from fleet.http_api import ControllerApi
-from fleet.page_api import LivePageApi, page_files
-from fleet.pass_office import page_origins
+from fleet.http_api import ControllerApi, page_files
+from fleet.pass_office import origins_at
 from fleet.settings import FleetConfig, load, naming_settings
 from stream.descriptors import raise_limit
 from stream.http.server.app import HttpServer
@@ -57,7 +56,7 @@ class ControllerService:
                     metrics=self._metrics,
                     ready=lambda: (not self.controller.problems, self.controller.problems),
                     alive=lambda: (True, []),
-                    routes=[*ControllerApi(self.controller).routes(), *LivePageApi(self.controller).routes()],
+                    routes=ControllerApi(self.controller).routes(),
                     pages=page_files(),
                     cookie=FLEET_COOKIE,
                 )
@@ -73,7 +72,7 @@ class ControllerService:
                     await server.start()
                 controller.http = public(server.address, None)
                 origins = controller.config.controller.http.page_origins
-                controller.office.origins = page_origins(origins, server.address)
+                controller.office.origins = origins or origins_at(server.address)
             controller.start()
         except BaseException:
             await self.stop()

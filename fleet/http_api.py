@@ -1,22 +1,33 @@
-"""The controller's HTTP API: cameras as an engine's control API has them, engines and drains."""
+"""The controller's HTTP API: cameras as an engine's control API has them, engines, drains, and what its page needs.
+
+The page is an engine's with another `engines.js`, which reads pictures and results from the engines, at other origins.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from importlib import resources
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.controller import Controller
+from fleet.pass_office import LIFE_S
 from fleet.settings import FleetCamera
 from fleet.views import FleetCameraListView, FleetCameraView, FleetStatusView, camera_view, status_view
-from stream.http.server.bodies import json_response
+from stream.http.endpoints.page_files import fleet_page_routes
+from stream.http.server.bodies import json_model, json_response
 from stream.http.server.camera_routes import CameraRoutes, applied
+from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Route
+from stream.results import EngineAddress
 
 ROOT = "/api/v1"
+MOST_CAMERAS = 256
+"""In one request of the page, as in a response with pictures."""
 
 
 class TargetView(BaseModel):
@@ -26,6 +37,40 @@ class TargetView(BaseModel):
     labels: dict[str, str] = Field(description="Its node and its name.")
 
 
+class WantedView(BaseModel):
+    """The cameras that a page shows at the moment."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    page: str = Field(pattern="^[0-9a-f]{32}$", description="A random number that the page keeps.")
+    cameras: list[str] = Field(max_length=MOST_CAMERAS, description="The cameras; unknown ones are left out.")
+
+
+class CameraPlaceView(BaseModel):
+    """Where a camera can be watched."""
+
+    id: str = Field(description="The camera's id.")
+    engine: str | None = Field(description="The engine to watch it at; null if no engine can show it.")
+    message: str = Field(description="Why not, as a sentence; empty if it can be watched.")
+
+
+class EnginePassView(BaseModel):
+    """A pass for one engine."""
+
+    engine: str = Field(description="The engine's name.")
+    origin: str = Field(description="Where its HTTP server is: `scheme://host:port`.")
+    cameras: list[str] = Field(description="The cameras that the pass is for.")
+    token: str = Field(description="The pass, to be sent to this engine as `Authorization: Bearer`.")
+
+
+class PassesView(BaseModel):
+    """Where cameras are, and passes for their engines."""
+
+    life_s: float = Field(description="Seconds for which the passes are valid.")
+    cameras: list[CameraPlaceView]
+    engines: list[EnginePassView]
+
+
 @dataclass(frozen=True, slots=True)
 class ControllerApi:
     """The routes of a controller."""
@@ -33,26 +78,28 @@ class ControllerApi:
     controller: Controller
 
     def routes(self) -> list[Route]:
-        """Return the routes."""
+        """Return the routes other than those of the page's files."""
+        controller, drain = self.controller, ROOT + "/fleet/drain/{name}"
         drained, undrained = (Answer(204, "It is being drained."),), (Answer(204, "It may have cameras."),)
         restarted = (Answer(204, "It is drained, and ends; another one takes its place."),)
-        drain, targets = ROOT + "/fleet/drain/{name}", ROOT + "/prometheus/targets"
         undo = "Let an engine, or all engines of a node, have cameras again."
+        cameras = CameraRoutes(
+            lambda: controller.cameras.all,
+            lambda camera_id: camera_view(controller, camera_id),
+            controller.cameras,
+            FleetCameraView,
+            FleetCameraListView,
+            FleetCamera,
+        )
         return [
-            *self._cameras.routes(),
+            *cameras.routes(),
             Route("GET", ROOT + "/status", "read", self._status, FleetStatusView, scope="whole"),
             Route("POST", drain, "control", self._drain, drained, scope="whole"),
             Route("DELETE", drain, "control", self._drain, undrained, scope="whole", summary=undo),
             Route("POST", ROOT + "/fleet/restart/{name}", "control", self._restart, restarted, scope="whole"),
-            Route("GET", targets, "read", self._targets, _TARGETS, scope="whole"),
+            Route("POST", ROOT + "/fleet/views", "read", self._view, PassesView, body=WantedView, scope="filtered"),
+            Route("GET", ROOT + "/prometheus/targets", "read", self._targets, _TARGETS, scope="whole"),
         ]
-
-    @property
-    def _cameras(self) -> CameraRoutes:
-        controller = self.controller
-        view = lambda camera_id: camera_view(controller, camera_id)  # noqa: E731
-        ids = lambda: controller.cameras.all  # noqa: E731
-        return CameraRoutes(ids, view, controller.cameras, FleetCameraView, FleetCameraListView, FleetCamera)
 
     async def _status(self, request: web.Request) -> web.Response:
         """Get the state of the fleet."""
@@ -60,8 +107,15 @@ class ControllerApi:
 
     async def _drain(self, request: web.Request) -> web.Response:
         """Move the cameras of an engine, or of all engines of a node, away, and give it no more."""
-        for name in self._named(request):
-            await applied(self.controller.drain(name, request.method == "POST"))
+        name, controller = request.match_info["name"], self.controller
+        found = [engine.name for engine in controller.engines.all.values() if name in (engine.name, engine.node)]
+        if not found and name in controller.drains:
+            found = [name]  # it has ended meanwhile
+        if not found:
+            text = "no engine or node has this name: `partstream fleet status` lists them"
+            raise Problem(404, "no-such-engine", text)
+        for engine in found:
+            await applied(controller.drain(engine, request.method == "POST"))
         return web.Response(status=204)
 
     async def _restart(self, request: web.Request) -> web.Response:
@@ -72,17 +126,6 @@ class ControllerApi:
         self.controller.replace(name)
         return web.Response(status=204)
 
-    def _named(self, request: web.Request) -> list[str]:
-        """Return the engines that a request names. Raises `Problem` if there are none."""
-        name, controller = request.match_info["name"], self.controller
-        found = [engine.name for engine in controller.engines.all.values() if name in (engine.name, engine.node)]
-        if not found and name in controller.drains:
-            found = [name]  # it has ended meanwhile
-        if not found:
-            text = "no engine or node has this name: `partstream fleet status` lists them"
-            raise Problem(404, "no-such-engine", text)
-        return found
-
     async def _targets(self, request: web.Request) -> web.Response:
         """List the engines for Prometheus' HTTP service discovery."""
         targets: list[TargetView] = []
@@ -92,6 +135,53 @@ class ControllerApi:
                 labels = {"node": engine.node, "engine": name, "__scheme__": parts.scheme}
                 targets.append(TargetView(targets=[parts.netloc], labels=labels))
         return web.json_response([target.model_dump() for target in targets])
+
+    async def _view(self, request: web.Request) -> web.Response:
+        """Get where cameras can be watched, with passes for their engines."""
+        office, caller = self.controller.office, request[CALLER]
+        origin = request.headers.get("Origin", "").lower()
+        if origin and origin not in office.origins:  # engines would not answer the page
+            remedy = "open it there, or add the address that you use to controller.http.page_origins"
+            text = f"engines answer the live page only at {', '.join(office.origins)}: {remedy}"
+            raise Problem(403, "foreign-origin", text)
+        wanted = await json_model(request, WantedView)
+        places: list[CameraPlaceView] = []
+        at: defaultdict[EngineAddress, list[str]] = defaultdict(list)
+        for camera in dict.fromkeys(wanted.cameras):
+            if camera in self.controller.cameras.all and caller.sees(camera):
+                found = self._watched_at(camera)
+                if isinstance(found, str):
+                    places.append(CameraPlaceView(id=camera, engine=None, message=found))
+                else:
+                    places.append(CameraPlaceView(id=camera, engine=found.engine, message=""))
+                    at[found].append(camera)
+        passes = [
+            EnginePassView(
+                engine=one.engine,
+                origin=one.http or "",
+                cameras=cameras,
+                token=office.issue(one.engine, one.run, caller.name, wanted.page, cameras),
+            )
+            for one, cameras in at.items()
+        ]
+        return json_response(PassesView(life_s=LIFE_S, cameras=places, engines=passes))
+
+    def _watched_at(self, camera: str) -> EngineAddress | str:
+        """Return where a camera is watched: while it moves, at the engine that still has it. Or a text: why nowhere."""
+        placed = self.controller.placement.cameras[camera]
+        message = placed.reason
+        for engine in (placed.old[0] if placed.old is not None else None, placed.engine):
+            address = self.controller.address_of(engine)
+            if address is not None and address.http is not None:
+                return address
+            if address is not None:
+                message = f"Its engine {engine} has no HTTP server that other hosts reach: set engine.http.bind."
+        return message[:1].upper() + message[1:]
+
+
+def page_files() -> list[Route]:
+    """Return the routes of the page's files."""
+    return fleet_page_routes(resources.files("fleet") / "page")
 
 
 _TARGETS = {"title": "Targets", "type": "array", "items": TargetView.model_json_schema()}

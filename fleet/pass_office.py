@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from stream.http.server.auth import names_loopback
 from stream.membership.addresses import public
 from stream.membership.passes import Pass, signed
+from stream.settings.network import whole_origins
 
 LIFE_S = 60.0
 """Time for which a pass is valid. The page renews it twice in this time."""
-ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?")
-"""Nothing that has a meaning in a Content-Security-Policy."""
-DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 class PassOffice:
@@ -43,22 +40,7 @@ class PassOffice:
         return hmac.new(self._secret, f"{engine}\0{run}".encode(), hashlib.sha256).digest()
 
 
-def origin_of(address: str | None) -> str | None:
-    """Return the origin of an HTTP address as browsers write it; None if there is none, or it is not a plain one."""
-    found = ORIGIN.fullmatch((address or "").lower().rstrip("/"))
-    if found is None:
-        return None
-    scheme, host, port = found.groups()
-    return f"{scheme}://{host}" + (f":{port}" if port and port != DEFAULT_PORTS[scheme] else "")
-
-
-def page_origins(configured: Sequence[str], address: str) -> list[str]:
-    """Return where browsers have the page from: what is configured, or else the address of the HTTP server.
-
-    `address` is the one that it is bound to, `scheme://host:port`.
-    """
-    if configured:
-        return list(configured)
-    host = urlsplit(address).hostname
-    names = {host, "localhost"} if names_loopback(host or "") else {None}
-    return sorted({origin for name in names if (origin := origin_of(public(address, name))) is not None})
+def origins_at(address: str) -> list[str]:
+    """Return where browsers have the page from, if its server is bound to this address, `scheme://host:port`."""
+    hosts = [None, "localhost"] if names_loopback(urlsplit(address).netloc) else [None]
+    return whole_origins([public(address, host) for host in hosts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from fleet.page_api import page_files
+from fleet.http_api import page_files
 from stream.http.endpoints.page_files import FLEET_POLICY, POLICY, page_routes
 from support.repository import REPOSITORY
 
