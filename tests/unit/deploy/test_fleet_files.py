@@ -51,17 +51,15 @@ def container(group: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_pods_and_other_objects_are_valid_for_kubernetes(group: dict[str, Any]) -> None:
-    template = group["template"]
-    made = {"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"], "spec": template["spec"]}
-    for manifest in (made, OBJECTS["ConfigMap"], OBJECTS["PersistentVolumeClaim"]):
-        kubernetes_validate.validate(manifest, "1.30", strict=True)
     sidecar = {"name": "autoscaler", **CLUSTER["spec"]["autoscalerOptions"]}
     del sidecar["version"], sidecar["idleTimeoutSeconds"]
-    spec = template["spec"] | {"containers": [*template["spec"]["containers"], sidecar]}
-    kubernetes_validate.validate(made | {"spec": spec}, "1.30", strict=True)
+    spec = pod(group) | {"containers": [container(group), sidecar]}
+    made = {"apiVersion": "v1", "kind": "Pod", "metadata": group["template"]["metadata"], "spec": spec}
+    for manifest in (made, OBJECTS["ConfigMap"], OBJECTS["PersistentVolumeClaim"]):
+        kubernetes_validate.validate(manifest, "1.30", strict=True)
 
 
-def test_the_autoscaler_has_room_for_an_engine_on_each_worker_and_for_the_controller_on_the_head(
+def test_ray_finds_room_for_engines_on_workers_and_for_the_controller_and_its_ports_on_the_head(
     config: FleetConfig,
 ) -> None:
     cluster = {**CLUSTER, "metadata": {**CLUSTER["metadata"], "namespace": "default"}}
@@ -71,13 +69,10 @@ def test_the_autoscaler_has_room_for_an_engine_on_each_worker_and_for_the_contro
     assert workers["resources"]["CPU"] == config.engines.num_cpus
     assert workers["resources"]["GPU"] == config.engines.num_gpus
     assert (workers["min_workers"], workers["max_workers"]) == (0, config.engines.most)
-
-
-def test_the_head_serves_the_ports_of_the_configuration(config: FleetConfig) -> None:
-    ports = {port["name"]: port["containerPort"] for port in container(HEAD)["ports"]}
+    ports = {port["name"]: str(port["containerPort"]) for port in container(HEAD)["ports"]}
     bound = config.controller
     for name, address in (("directory", bound.directory), ("replay", bound.replay), ("fleet-http", bound.http.bind)):
-        assert str(ports[name]) == (address or "").rpartition(":")[2]
+        assert ports[name] == (address or "").rpartition(":")[2]
 
 
 def test_every_path_of_the_configuration_is_mounted_or_copied(config: FleetConfig, group: dict[str, Any]) -> None:

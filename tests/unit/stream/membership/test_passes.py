@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import string
-
 import pytest
 
 from fleet.pass_office import LIFE_S, PassOffice
-from stream.membership import passes as passes_module
 from stream.membership.passes import PREFIX, Pass, Passes, signed
 
 PAGE, OTHER_PAGE = "0" * 32, "1" * 32
@@ -48,34 +44,28 @@ def clocks() -> Clocks:
 
 
 def test_an_engine_that_does_not_know_its_key_or_the_time_accepts_no_pass() -> None:
-    clocks = Clocks()
+    clocks, other = Clocks(), Clocks()
     forged = signed(Pass("guard", PAGE, 2**53 - 1, ["hall"]), b"")
-    for step in (lambda: None, clocks.tell_time):
-        step()
-        for text in (clocks.issue(), forged):
-            assert clocks.engine.accepted(text) is None and clocks.engine.prolonged(text) is None
-    assert not clocks.engine.origins
-    other = Clocks()
+    assert clocks.engine.accepted(clocks.issue()) is None and clocks.engine.accepted(forged) is None
+    clocks.tell_time()
+    assert clocks.engine.accepted(clocks.issue()) is None and clocks.engine.accepted(forged) is None
     other.engine.learn(other.office.key("a", RUN).hex(), [])
     assert other.engine.accepted(other.issue()) is None
 
 
-def test_passes_are_accepted_as_soon_as_the_key_is_known_and_a_new_key_ends_earlier_ones(clocks: Clocks) -> None:
-    old = clocks.issue()
-    assert clocks.engine.accepted(old) is not None
+def test_a_pass_for_another_engine_run_or_controller_is_refused(clocks: Clocks) -> None:
+    own = clocks.issue("yard", "hall")
+    found = clocks.engine.accepted(own)
+    assert found is not None and (found.name, found.cameras) == ("guard", ["hall", "yard"])
+    for other in (clocks.issue(engine="b"), clocks.issue(run="cd" * 16), Clocks().issue()):
+        assert clocks.engine.accepted(other) is None
     clocks.office = PassOffice(lambda: clocks.at_ms + clocks.ahead_ms)
     clocks.join()
     assert clocks.engine.accepted(clocks.issue()) is not None
-    assert clocks.engine.accepted(old) is None and clocks.engine.prolonged(old) is None
+    assert clocks.engine.accepted(own) is None and clocks.engine.prolonged(own) is None
 
 
-def test_a_pass_names_its_viewer_and_cameras(clocks: Clocks) -> None:
-    found = clocks.engine.accepted(clocks.issue("yard", "hall"))
-    assert found is not None and (found.name, found.cameras) == ("guard", ["hall", "yard"])
-    assert clocks.engine.origins == {"http://head:9095"}
-
-
-@pytest.mark.parametrize("ahead_ms", [-86_400_000, -5_000, 0, 5_000, 86_400_000])
+@pytest.mark.parametrize("ahead_ms", [-86_400_000, 0, 86_400_000])
 def test_a_pass_ends_in_time_however_the_clocks_differ(ahead_ms: int) -> None:
     clocks = Clocks(ahead_ms)
     clocks.join()
@@ -86,7 +76,7 @@ def test_a_pass_ends_in_time_however_the_clocks_differ(ahead_ms: int) -> None:
     assert clocks.engine.accepted(text) is None and clocks.engine.prolonged(text) is None
 
 
-def test_a_delayed_message_prolongs_passes_by_its_delay_at_most(clocks: Clocks) -> None:
+def test_a_delayed_message_makes_a_pass_end_by_its_delay_later_at_most(clocks: Clocks) -> None:
     text = clocks.issue()
     clocks.tell_time(delay_ms=500)
     clocks.at_ms += LIFE_MS - 1
@@ -100,24 +90,11 @@ def test_a_pass_with_any_other_byte_is_refused(clocks: Clocks) -> None:
     for index, letter in enumerate(text):
         for other in {"A", "B", "=", "é"} - {letter}:
             assert clocks.engine.accepted(text[:index] + other + text[index + 1 :]) is None, (index, other)
-    for wrong in ("", PREFIX, PREFIX + ".", text + "A", text[:-1], text + "\n", "a." + text, string.printable):
+    for wrong in ("", PREFIX, PREFIX + ".", text + "A", text[:-1], text + "\n", "a." + text):
         assert clocks.engine.accepted(wrong) is None, wrong
 
 
-def test_a_pass_for_another_engine_run_or_controller_is_refused(clocks: Clocks) -> None:
-    assert clocks.engine.accepted(clocks.issue(engine="b")) is None
-    assert clocks.engine.accepted(clocks.issue(run="cd" * 16)) is None
-    assert clocks.engine.accepted(Clocks().issue()) is None
-
-
-def test_what_is_signed_but_not_a_pass_is_refused(clocks: Clocks) -> None:
-    key = clocks.office.key("a", RUN)
-    for content in (b"{", b"[]", b'{"name": "x"}', b'{"name":"x","page":"p","until_ms":9007199254740991,"cameras":[]}'):
-        body = PREFIX + base64.urlsafe_b64encode(content).decode()
-        assert clocks.engine.accepted(f"{body}.{passes_module._signature(body, key)}") is None, content
-
-
-def test_a_renewed_pass_prolongs_what_was_begun_with_the_earlier_one(clocks: Clocks) -> None:
+def test_a_renewed_pass_prolongs_what_was_begun_with_one_for_the_same_page_and_cameras(clocks: Clocks) -> None:
     first = clocks.issue()
     assert clocks.engine.accepted(first) is not None
     clocks.at_ms += LIFE_MS // 2
@@ -125,15 +102,7 @@ def test_a_renewed_pass_prolongs_what_was_begun_with_the_earlier_one(clocks: Clo
     clocks.at_ms += LIFE_MS // 2
     assert clocks.engine.accepted(first) is None, "it begins nothing new"
     assert clocks.engine.prolonged(first) is not None
-    clocks.at_ms += LIFE_MS // 2
-    assert clocks.engine.prolonged(first) is None
-
-
-def test_a_pass_of_another_page_or_for_other_cameras_prolongs_nothing(clocks: Clocks) -> None:
-    first = clocks.issue()
-    assert clocks.engine.accepted(first) is not None
-    clocks.at_ms += LIFE_MS - 1
     for other in (clocks.issue("hall", "yard"), clocks.issue("yard"), clocks.issue(page=OTHER_PAGE)):
         assert clocks.engine.accepted(other) is not None
-    clocks.at_ms += 1
+    clocks.at_ms += LIFE_MS // 2
     assert clocks.engine.prolonged(first) is None
