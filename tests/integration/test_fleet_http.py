@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jsonschema
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.metrics import METRICS
@@ -29,7 +28,7 @@ async def live(client: Client, camera: str) -> Any:
 
 
 async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path, cameras=cameras(1))) as (controller, client, cluster):
+    async with serving(configured(tmp_path, cameras=cameras(1))) as (_, client, cluster):
         settings = {"source": "rtsp://user:secret@10.0.0.7/1", "pin": "zone=1"}
         status, body, headers = await client.ask("PUT", f"{CAMERAS}/door", json=settings)
         assert (status, headers["Location"]) == (201, f"{CAMERAS}/door")
@@ -38,13 +37,8 @@ async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
         shown = await until(lambda: live(client, "door"))
         engine = cluster["engine-1"]
         assert engine.cameras["door"].settings == {"source": settings["source"]}
-        assert shown["place"] == {
-            "state": "placed",
-            "generation": engine.generations["door"],
-            "engine": "engine-1",
-            "node": "node-1",
-            "previous": None,
-        }
+        place = {"state": "placed", "engine": "engine-1", "node": "node-1", "previous": None}
+        assert shown["place"] == place | {"generation": engine.generations["door"]}
         assert (shown["status"]["fps_out"], shown["status"]["megapixels_per_s"]) == (10.0, 20.0)
         status, body, _ = await client.ask("PATCH", f"{CAMERAS}/door", json={"max_fps": 5, "pin": None})
         assert status == 200 and (body["settings"]["max_fps"], body["settings"]["pin"]) == (5.0, None)
@@ -53,29 +47,29 @@ async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
         for query, expected in (("", 204), ("?must_exist=true", 404)):
             assert (await client.ask("DELETE", f"{CAMERAS}/door{query}"))[0] == expected, query
         await until(lambda: set(engine.generations) == {"c0"})
-        assert urlsplit(controller.http).port and controller.engines.all["engine-1"].wanted is not None
-        assert controller.engines.all["engine-1"].wanted.http == client.address
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status", "code"),
-    [
-        ("PUT", "/cameras/door", {"source": "/etc/passwd"}, 422, "invalid"),
-        ("PATCH", "/cameras/hidden", {"privacy": "off"}, 403, "private"),
-        ("PUT", "/cameras/c9", {"source": "pattern:"}, 409, "no-room"),
-        ("PATCH", "/cameras/door", {"max_fps": 5}, 404, "no-such-camera"),
-        ("GET", "/cameras/door", None, 404, "no-such-camera"),
-        ("POST", "/fleet/drain/nowhere", None, 404, "no-such-engine"),
-        ("POST", "/fleet/restart/node-1", None, 404, "no-such-engine"),
-    ],
-)
-async def test_a_wrong_request_is_answered_with_the_problem(
-    method: str, path: str, body: Any, status: int, code: str, tmp_path: Path
-) -> None:
+async def test_a_wrong_request_is_answered_with_the_problem_and_its_setting(tmp_path: Path) -> None:
     named = [*cameras(1), {"id": "hidden", "source": "pattern:", "privacy": "skeleton"}]
-    async with serving(configured(tmp_path, cameras=named, http={"max_cameras": 2})) as (_, client, _):
-        answered, problem, _ = await client.ask(method, f"/api/v1{path}", json=body)
-        assert (answered, problem["type"]) == (status, f"urn:partstream:problem:{code}")
+    certificates = {"source": "rtsps://h/1", "tls_certificates": "/etc/passwd"}
+    async with serving(configured(tmp_path, cameras=named, http={"max_cameras": 2})) as (controller, client, _):
+        before = dict(controller.cameras.all)
+        for method, path, body, status, code, field in (
+            ("PUT", "/cameras/c0", {"source": "/etc/passwd"}, 422, "invalid", "source: "),
+            ("PUT", "/cameras/c0", {"source": "pattern:nope"}, 422, "invalid", "source: "),
+            ("PUT", "/cameras/c0", certificates, 422, "invalid", "tls_certificates: "),
+            ("PUT", "/cameras/C0", {"source": "pattern:"}, 422, "invalid", "id: "),
+            ("PATCH", "/cameras/hidden", {"privacy": "off"}, 403, "private", ""),
+            ("PUT", "/cameras/c9", {"source": "pattern:"}, 409, "no-room", "controller.http.max_cameras"),
+            ("PATCH", "/cameras/door", {"max_fps": 5}, 404, "no-such-camera", ""),
+            ("GET", "/cameras/door", None, 404, "no-such-camera", ""),
+            ("POST", "/fleet/drain/nowhere", None, 404, "no-such-engine", ""),
+            ("POST", "/fleet/restart/node-1", None, 404, "no-such-engine", ""),
+        ):
+            answered, problem, _ = await client.ask(method, f"/api/v1{path}", json=body)
+            assert (answered, problem["type"]) == (status, f"urn:partstream:problem:{code}"), path
+            assert field in str(problem)
+        assert controller.cameras.all == before
 
 
 async def test_places_engines_and_drains_are_shown(tmp_path: Path) -> None:
@@ -143,12 +137,10 @@ async def test_every_metric_is_on_the_page_and_in_the_documentation(tmp_path: Pa
             ("fleet_unplaced_cameras", "pin_absent"): 1,
             ("fleet_engine_cameras", "engine-2", "node-2"): 3,
             ("fleet_engine_load_mpx", "engine-2", "node-2"): 60,
-            ("fleet_engine_room_mpx", "engine-2", "node-2"): pytest.approx(100 * 0.9 - 60),
             ("fleet_engines", "running"): 1,
             ("fleet_engines", "draining"): 1,
             ("fleet_assignments_total", "new"): 3,
             ("fleet_ready",): 1,
-            ("fleet_store_writable",): 1,
         }
         assert {name: samples[f"partstream_{name[0]}", *name[1:]] for name in expected} == expected
         assert samples["partstream_fleet_assignments_total", "drain"] >= 1
@@ -164,5 +156,3 @@ async def test_the_document_describes_every_answer(tmp_path: Path) -> None:
             schema = methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]
             body = await client.get(path.replace("{camera}", "c0"))
             jsonschema.Draft202012Validator({**document, **schema}).validate(body)
-        for path in ("/api/v1/fleet/drain/{name}", "/api/v1/fleet/restart/{name}", "/api/v1/fleet/views"):
-            assert "post" in document["paths"][path]
