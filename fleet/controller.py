@@ -19,15 +19,15 @@ from fleet.cameras import Cameras
 from fleet.directory import Directory
 from fleet.engines import Engine, Engines
 from fleet.pass_office import PassOffice
-from fleet.placement import Camera, Placement
-from fleet.placement_inputs import EngineState, Seen
+from fleet.placement import Camera, EngineState, Placement, Seen
 from fleet.settings import FleetConfig
 from fleet.store import Kept, Statement, Store, StoreError, drained, place_forgotten, placed
 from stream.membership.messages import Assigned, Assignment, EngineReport
-from stream.results import EngineAddress, Place
+from stream.results import EngineAddress
 from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
+_now = time.monotonic
 
 TICK_S = 1.0
 POLL_S = 0.05
@@ -56,8 +56,8 @@ class Controller:
         self.config = config
         self.run = secrets.token_hex(16)
         """32 hexadecimal digits, new at each start."""
-        self.directory = Directory(config.controller, self.run)
-        self.engines = Engines(config, self, lambda: time.monotonic_ns() / 1e6)
+        self.directory = Directory(config.controller, self.run, self.address_of)
+        self.engines = Engines(config, self._engine_reported, self._engine_ended)
         self.placement = Placement(config.placement, now_ms=_wall_ms)
         self.drains: set[str] = set()
         """Engines that a user drains."""
@@ -162,7 +162,7 @@ class Controller:
         self._work.set()
 
     # -- engines ------------------------------------------------------------------------------------------------
-    def engine_reported(self, engine: Engine) -> None:
+    def _engine_reported(self, engine: Engine) -> None:
         """Take what an engine has reported. New ones join together: the first alone would get all waiting cameras."""
         assert engine.status is not None
         if engine.leaving:
@@ -195,7 +195,7 @@ class Controller:
             self._push([engine.name])
         self._work.set()
 
-    def engine_ended(self, engine: Engine) -> None:
+    def _engine_ended(self, engine: Engine) -> None:
         """Take that an engine is gone, and place its cameras elsewhere."""
         if engine.leaving:
             logger.info("engine %s has ended", engine.name)
@@ -291,7 +291,7 @@ class Controller:
             await self._write()
             touched: set[str] = set()
             for name in changed:
-                self.directory.announce(self._place(name))
+                self.directory.announce(name, self.placement.cameras.get(name))
                 now = self._engines_of(self.placement.cameras.get(name))
                 touched |= now | engines_had.pop(name, set())
                 if now:
@@ -341,25 +341,6 @@ class Controller:
             return set()
         return {name for name in (camera.engine, camera.old[0] if camera.old is not None else None) if name is not None}
 
-    def _place(self, name: str) -> Place:
-        """Return the message of the directory about a camera."""
-        camera = self.placement.cameras.get(name)
-        if camera is None:
-            last = self.directory.places.get(name)
-            return self.directory.place(name, state="removed", generation=last.generation if last else 0)
-        address = self.address_of(camera.engine)
-        state = "disabled" if not camera.wish.enabled else "unplaced" if address is None else "placed"
-        old, generation = camera.old if camera.old is not None else (None, None)
-        return self.directory.place(
-            name,
-            state=state,
-            generation=camera.generation,
-            address=address,
-            previous=self.address_of(old),
-            previous_generation=generation,
-            reason=camera.reason,
-        )
-
     def address_of(self, engine: str | None) -> EngineAddress | None:
         """Return where an engine's results are; None if it is not there or has not joined."""
         found = self.engines.all.get(engine) if engine is not None else None
@@ -373,7 +354,3 @@ def suffers(report: EngineReport) -> bool:
 
 def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _now() -> float:
-    return time.monotonic()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import ray
 from ray.exceptions import RayError
@@ -76,30 +76,20 @@ class Engine:
         self.state, self.since_s = state, time.monotonic()
 
 
-class Listener(Protocol):
-    """What the controller does when engines report or end. Called in the event loop."""
-
-    def engine_reported(self, engine: Engine) -> None:
-        """Take what an engine has reported; the first time, it joins."""
-        ...
-
-    def engine_ended(self, engine: Engine) -> None:
-        """Take that an engine is gone; `why` says the reason."""
-        ...
-
-
 class Engines:
-    """The engines by name. Its methods run in the controller's event loop."""
+    """The engines by name. Its methods run in the controller's event loop, where it calls `reported` and `ended`."""
 
-    def __init__(self, config: FleetConfig, listener: Listener, now_ms: Callable[[], float]) -> None:
+    def __init__(
+        self, config: FleetConfig, reported: Callable[[Engine], None], ended: Callable[[Engine], None]
+    ) -> None:
         self.all: dict[str, Engine] = {}
         self.ended: dict[str, Engine] = {}
         """Engines that have ended other than in order and have not joined since, by name."""
         self.lost = 0
         """How many have ended so."""
         self._config = config
-        self._listener = listener
-        self._now_ms = now_ms
+        self._on_report = reported
+        self._on_end = ended
         self._tasks: set[asyncio.Task[None]] = set()
 
     def adopt(self) -> None:
@@ -178,8 +168,6 @@ class Engines:
             for task in done:
                 task.result()
             engine.why = "it has ended"
-        except asyncio.CancelledError:
-            raise
         except RayError as error:
             engine.why = reason(error)
         except TimeoutError as error:
@@ -196,21 +184,14 @@ class Engines:
         if not engine.leaving:
             self.ended[engine.name] = engine
             self.lost += 1
-        self._listener.engine_ended(engine)
+        self._on_end(engine)
 
     async def _made(self, engine: Engine) -> Any:
         return await asyncio.to_thread(self._actor, engine)  # it waits for Ray's head
 
     def _actor(self, engine: Engine) -> Any:
         given = self._config.engines
-        resources = dict(given.resources)
-        selector: dict[str, str] = {}
-        if engine.pin is not None:
-            key, equals, value = engine.pin.partition("=")
-            if equals:
-                selector[key] = value
-            else:
-                resources[engine.pin] = 0.001
+        tag, is_label, value = (engine.pin or "").partition("=")
         return (
             ray.remote(EngineActor)
             .options(
@@ -221,8 +202,8 @@ class Engines:
                 max_restarts=0,
                 num_cpus=given.num_cpus,
                 num_gpus=given.num_gpus,
-                resources=resources,
-                label_selector=selector,
+                resources=given.resources | ({tag: 0.001} if tag and not is_label else {}),
+                label_selector={tag: value} if is_label else {},
                 scheduling_strategy="SPREAD",
             )
             .remote()
@@ -247,7 +228,7 @@ class Engines:
             asked_s = time.monotonic()
             silent_s = SILENT_S if engine.status is not None else max(SILENT_S, deadline - asked_s)
             try:  # loading a model can keep it from answering
-                body = await asyncio.wait_for(engine.handle.status.remote(self._now_ms()), silent_s)
+                body = await asyncio.wait_for(engine.handle.status.remote(1000 * time.monotonic()), silent_s)
             except TimeoutError:
                 raise TimeoutError(f"it has been silent for {silent_s:.0f} s") from None
             if body is not None:
@@ -262,13 +243,18 @@ class Engines:
             engine.becomes("running")
             self.ended.pop(engine.name, None)
             logger.info("engine %s on %s has joined, with %d cameras", engine.name, engine.node, len(status.cameras))
-        self._listener.engine_reported(engine)
+        self._on_report(engine)
         if engine.wanted is not None and status.assignment != engine.wanted.number:
             self.assign(engine.name, engine.wanted)  # a message was lost
 
     async def _kill(self, engine: Engine) -> None:
-        if engine.handle is not None:
-            await asyncio.to_thread(ray.kill, engine.handle)
+        """End the actor's process. While Ray's head is away, this is tried again."""
+        while engine.handle is not None:
+            try:
+                return await asyncio.to_thread(ray.kill, engine.handle)
+            except RayError as error:
+                logger.warning("engine %s can't be ended yet: %s", engine.name, reason(error))
+                await asyncio.sleep(AGAIN_S)
 
 
 def _is_public(settings: dict[str, Any]) -> bool:

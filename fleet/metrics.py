@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.process_collector import ProcessCollector
 
 from fleet.controller import Controller
-from fleet.placement import Cause, Code, Engine
+from fleet.placement import Cause, Code, Engine, EngineState
 from fleet.views import ENGINE_STATES, PLACEMENTS, engine_state, placement_of
 from telemetry.catalogue import MetricSpec
 from telemetry.exposition import Series, family_of
@@ -48,13 +48,10 @@ def read(controller: Controller, http_refused: Mapping[str, int]) -> list[Metric
     by_state = Counter[str](engine_state(controller, engine) for engine in engines.all.values())
     by_state["lost"] = len(engines.ended.keys() - engines.all.keys())
 
-    def of_engines(value: Callable[[Engine], float]) -> Iterable[Series]:
-        placed = placement.engines
-        return [
-            ((name, engine.node), value(placed[name]))
-            for name, engine in engines.all.items()
-            if name in placed and placed[name].state is not None
-        ]
+    joined = [(one, one.state) for name, one in placement.engines.items() if one.state and name in engines.all]
+
+    def of_engines(value: Callable[[Engine, EngineState], float]) -> Iterable[Series]:
+        return [((one.name, engines.all[one.name].node), value(one, state)) for one, state in joined]
 
     values: dict[str, Iterable[Series]] = {
         "fleet_ready": _one(not controller.problems),
@@ -62,12 +59,12 @@ def read(controller: Controller, http_refused: Mapping[str, int]) -> list[Metric
         "fleet_unplaced_cameras": _by(UNPLACED_REASONS, unplaced),
         "fleet_engines": _by(ENGINE_STATES, by_state),
         "fleet_engines_wanted": _one(controller.wanted_engines()),
-        "fleet_engine_cameras": of_engines(lambda one: len(one.cameras)),
-        "fleet_engine_max_cameras": of_engines(lambda one: one.state.max_cameras if one.state is not None else 0),
-        "fleet_engine_load_mpx": of_engines(lambda one: max(one.load, 0.0)),
-        "fleet_engine_capacity_mpx": of_engines(lambda one: one.state.capacity if one.state is not None else 0.0),
-        "fleet_engine_room_mpx": of_engines(lambda one: max(one.free, 0.0)),
-        "fleet_engine_heard_seconds": of_engines(lambda one: max(now_s - engines.all[one.name].heard_s, 0.0)),
+        "fleet_engine_cameras": of_engines(lambda one, _: len(one.cameras)),
+        "fleet_engine_max_cameras": of_engines(lambda _, state: state.max_cameras),
+        "fleet_engine_load_mpx": of_engines(lambda one, _: max(one.load, 0.0)),
+        "fleet_engine_capacity_mpx": of_engines(lambda _, state: state.capacity),
+        "fleet_engine_room_mpx": of_engines(lambda one, _: max(one.free, 0.0)),
+        "fleet_engine_heard_seconds": of_engines(lambda one, _: now_s - engines.all[one.name].heard_s),
         "fleet_engines_lost_total": _one(engines.lost),
         "fleet_assignments_total": _by(MOVE_REASONS, placement.moves),
         "fleet_curve_refused_total": _one(controller.directory.publisher.refused),

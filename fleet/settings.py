@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from fleet.placement_inputs import PlacementSettings, Wish
+from fleet.placement import PlacementSettings, Wish
 from stages.settings import LEAST, Section
 from stages.settings_file import error_text, merged
 from stream.config import Config, check_unique, read, validated

@@ -13,7 +13,7 @@ from fleet.controller import Controller, suffers
 from fleet.engines import Engine
 from fleet.placement import Camera
 from fleet.settings import FleetCamera
-from stream.membership.messages import CameraReport, EngineReport
+from stream.membership.messages import EngineReport
 from stream.results import CameraState, EngineAddress, about
 from stream.settings.privacy import PrivacyMode
 
@@ -116,19 +116,11 @@ class FleetStatusView(msgspec.Struct, frozen=True):
 def camera_view(controller: Controller, camera_id: str) -> FleetCameraView:
     """Return the view of a camera. Raises KeyError if it does not exist."""
     settings, placed = controller.cameras.all[camera_id], controller.placement.cameras[camera_id]
-    engine = controller.engines.all.get(placed.engine) if placed.engine is not None else None
-    report = _report_of(controller, placed)
-    failure = report if _has_failed(report) else None
+    engine = controller.engines.all.get(placed.engine or "")
     return FleetCameraView(
         id=camera_id,
         settings=settings,
-        status=FleetCameraStatusView(
-            state=_state_of(placed, report),
-            reason=failure.reason if failure is not None else None,
-            message=failure.message.removeprefix(f"camera {camera_id}: ") if failure is not None else placed.reason,
-            fps_out=report.fps if report is not None else 0.0,
-            megapixels_per_s=placed.cost,
-        ),
+        status=_status_of(controller, placed),
         privacy=settings.privacy_mode,
         place=FleetPlaceView(
             state=placement_of(placed),
@@ -138,6 +130,19 @@ def camera_view(controller: Controller, camera_id: str) -> FleetCameraView:
             previous=placed.old[0] if placed.old is not None else None,
         ),
     )
+
+
+def _status_of(controller: Controller, camera: Camera) -> FleetCameraStatusView:
+    """Return the state of a camera, by what its engine reports of this place, if it has reported it."""
+    engine, place = controller.engines.all.get(camera.engine or ""), placement_of(camera)
+    report = engine.status.cameras.get(camera.name) if engine is not None and engine.status is not None else None
+    state: FleetCameraState = place if place in ("unplaced", "disabled") else "connecting"
+    reason, message, fps = None, camera.reason, 0.0
+    if report is not None and report.generation == camera.generation and not report.refused:
+        state, fps = report.state, report.fps
+        if report.state == "ended" and report.reason:  # its engine does not try again
+            reason, message = report.reason, report.message.removeprefix(f"camera {camera.name}: ")
+    return FleetCameraStatusView(state=state, reason=reason, message=message, fps_out=fps, megapixels_per_s=camera.cost)
 
 
 def placement_of(camera: Camera) -> CameraPlacement:
@@ -160,8 +165,8 @@ def status_view(controller: Controller) -> FleetStatusView:
     """Return the view of the fleet, with its engines by name, and those that have ended and were not replaced."""
     problems, counts = controller.problems, Counter[str]()
     for camera in controller.placement.cameras.values():
-        report = _report_of(controller, camera)
-        counts["failed" if _has_failed(report) else _state_of(camera, report)] += 1
+        status = _status_of(controller, camera)
+        counts["failed" if status.reason else status.state] += 1
     here, ended = controller.engines.all, controller.engines.ended
     engines = sorted(here.values(), key=lambda one: (len(one.name), one.name))
     engines += [engine for name, engine in ended.items() if name not in here]
@@ -193,22 +198,3 @@ def _engine_view(controller: Controller, engine: Engine) -> FleetEngineView:
         address=engine.address,
         report=report,
     )
-
-
-def _report_of(controller: Controller, camera: Camera) -> CameraReport | None:
-    """Return what the engine that has a camera reports of this place; None if it has not reported it."""
-    engine = controller.engines.all.get(camera.engine) if camera.engine is not None else None
-    report = engine.status.cameras.get(camera.name) if engine is not None and engine.status is not None else None
-    return report if report is not None and report.generation == camera.generation and not report.refused else None
-
-
-def _state_of(camera: Camera, report: CameraReport | None) -> FleetCameraState:
-    place = placement_of(camera)
-    if place in ("unplaced", "disabled"):
-        return place
-    return report.state if report is not None else "connecting"
-
-
-def _has_failed(report: CameraReport | None) -> bool:
-    """Return whether something ended a camera on its engine, which does not try again."""
-    return report is not None and report.state == "ended" and bool(report.reason)

@@ -24,8 +24,7 @@ from rich.table import Table
 from benchmarks import machine
 from benchmarks.commands.options import RESULTS, JsonOption, with_header
 from benchmarks.report import print_machine, write_json
-from fleet.placement import Placement
-from fleet.placement_inputs import Cause, EngineState, PlacementSettings, Seen, Wish
+from fleet.placement import Cause, EngineState, Placement, PlacementSettings, Seen, Wish
 
 NOISE = 0.05
 """Part by which a measurement differs from the real cost or capacity at most."""

@@ -10,8 +10,10 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import ray
 import zmq
 import zmq.asyncio
+from ray.exceptions import RayError
 
 import fleet.controller as controller_module
 import fleet.engines as engines_module
@@ -22,7 +24,15 @@ from fleet.store import StoreError
 from stream.cameras.changes import NotSavedError
 from stream.results import Place, decode
 from stream.settings.config_error import ConfigError
-from support.fleet.local_cluster import LocalCluster, LocalEngines, SimulatedEngine, cameras, configured, serving
+from support.fleet.local_cluster import (
+    Handle,
+    LocalCluster,
+    LocalEngines,
+    SimulatedEngine,
+    cameras,
+    configured,
+    serving,
+)
 from support.waiting import until
 
 TWO: dict[str, Any] = {"least": 2, "reserve": 0}
@@ -165,6 +175,8 @@ async def test_cameras_of_an_engine_that_ends_or_is_silent_live_elsewhere_and_it
         assert controller.engines.lost == 1
 
         monkeypatch.setattr(engines_module, "SILENT_S", 0.2)
+        failing = [RayError("the head is away")] * 2  # then engines can be ended again
+        monkeypatch.setattr(ray, "kill", mock.Mock(wraps=Handle.kill, side_effect=failing + [mock.DEFAULT] * 9))
         paused = cluster.handles["engine-2"]
         paused.paused = True
         await until(lambda: set(cluster.having().values()) == {"engine-1"} and paused.dead.done())

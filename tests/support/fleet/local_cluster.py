@@ -13,6 +13,7 @@ from unittest import mock
 
 import aiohttp
 import msgspec
+import ray
 from ray.exceptions import RayError
 
 import fleet.controller as controller_module
@@ -164,9 +165,8 @@ class Handle:
             raise RayError(f"ray::{self.actor.name}\nTraceback\n{error}") from error
 
     def kill(self) -> None:
-        """End the actor."""
-        if not self.dead.done():
-            self.dead.set_result(None)
+        """End the actor. Any thread may call this."""
+        self.dead.get_loop().call_soon_threadsafe(lambda: self.dead.done() or self.dead.set_result(None))
 
 
 class LocalCluster:
@@ -220,10 +220,6 @@ class LocalEngines(Engines):
     async def _made(self, engine: Engine) -> Any:
         return self._cluster.made(engine.name, engine.pin)
 
-    async def _kill(self, engine: Engine) -> None:
-        if engine.handle is not None:
-            engine.handle.kill()
-
 
 def cameras(count: int, **settings: Any) -> list[dict[str, Any]]:
     """Return the settings of cameras c0, c1 …"""
@@ -250,6 +246,7 @@ async def serving(
         patches.enter_context(mock.patch.object(controller_module, "TICK_S", EVERY_S))
         patches.enter_context(mock.patch.object(controller_module, "NEEDED_FOR_S", EVERY_S))
         patches.enter_context(mock.patch.object(controller_module, "Engines", lambda *of: LocalEngines(own, *of)))
+        patches.enter_context(mock.patch.object(ray, "kill", Handle.kill))
         service = own.service = ControllerService(config)
         await service.start()
         try:

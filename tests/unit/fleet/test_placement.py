@@ -8,8 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from fleet.placement import Camera, Placement
-from fleet.placement_inputs import EngineState, PlacementSettings, Seen, Wish
+from fleet.placement import Camera, EngineState, Placement, PlacementSettings, Seen, Wish
 from support.examples import examples
 
 Place = tuple[bool, str | None, int, tuple[str, int] | None, str]
@@ -151,7 +150,7 @@ def test_a_camera_goes_to_the_engine_with_the_most_free_capacity_and_of_equal_on
 def test_a_camera_without_room_says_what_it_needs_and_is_placed_when_an_engine_joins() -> None:
     fleet = fleet_of({})
     camera = fleet.want("large", 12)
-    assert (camera.code, camera.reason) == ("no_engine", "no engine is there")
+    assert (camera.code, camera.reason) == ("no_engine", "no engine has started yet")
     fleet.join("a", 3)
     fleet.decide()
     assert (camera.code, camera.reason) == ("no_room", "no engine has room: it needs 12 Mpx/s, the freest has 3")

@@ -12,18 +12,14 @@ from stream.cameras.assigned_cameras import AssignedCameras
 from stream.config import Config
 from stream.membership.messages import Assigned
 from stream.settings.engine import CameraConfig
-from stream.settings.privacy import PrivacyMode
-
-SETTINGS = {"source": "pattern:"}
 
 
 class Registry:
     """Cameras that start and stop at once."""
 
     def __init__(self) -> None:
-        everywhere: PrivacyMode = "off"
         self.configs: dict[str, CameraConfig] = {}
-        self.privacy = SimpleNamespace(everywhere=everywhere)
+        self.privacy = SimpleNamespace(everywhere="off")
 
     def add(self, config: CameraConfig) -> None:
         self.configs[config.id] = config
@@ -32,12 +28,11 @@ class Registry:
         del self.configs[camera]
 
 
-async def test_only_the_cameras_that_ended_are_forgotten_and_the_last_ones_are_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_only_cameras_that_ended_long_ago_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assigned_cameras, "ENDED_REMEMBERED", 2)
     generations: dict[str, int] = {}
+    settings = {"source": "pattern:"}
     cameras = AssignedCameras(cast("Any", Registry()), Config.model_validate({}), generations)
     for number in range(5):
-        await cameras.apply({"stays": Assigned(9, SETTINGS), f"c{number}": Assigned(number, SETTINGS)})
+        await cameras.apply({"stays": Assigned(9, settings), f"c{number}": Assigned(number, settings)})
     assert generations == {"stays": 9, "c2": 2, "c3": 3, "c4": 4}
