@@ -36,7 +36,7 @@ from stream import file_lock
 from stream.archive.tables import SCHEMAS, Table, batch
 from stream.messaging.gaps import Position
 from stream.settings.config_error import ConfigError
-from stream.settings.files import too_little
+from stream.settings.files import sync, too_little
 
 logger = logging.getLogger(__name__)
 
@@ -290,7 +290,7 @@ class Archive:
             file.flush()
             os.fsync(file.fileno())
         for folder in part.parents:  # which may be new
-            _sync_folder(folder)
+            sync(folder)
             if folder == self.folder:
                 break
 
@@ -311,7 +311,7 @@ class Archive:
         state = self._state
         if not state.files:
             return
-        _sync_folder(self.folder)
+        sync(self.folder)
         for name in state.replaced:
             (self.folder / name).unlink(missing_ok=True)
             self.merged += self._files.pop(name, None) is not None
@@ -320,7 +320,7 @@ class Archive:
             with suppress(FileNotFoundError):  # it already has its name
                 (self.folder / (name + PART)).replace(path)
             with suppress(FileNotFoundError):  # it was deleted to make room
-                _sync_folder(path.parent)
+                sync(path.parent)
                 self._add(name)
         completed = msgspec.structs.replace(state, files=[], replaced=[])
         if state.replaced:
@@ -422,14 +422,6 @@ class Archive:
 
 def _write_rows(rows: pa.Table, file: IO[bytes]) -> None:
     pq.write_table(rows.replace_schema_metadata({SCHEMA_KEY: b""}), file, compression="zstd")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _name(path: str) -> str:

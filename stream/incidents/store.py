@@ -14,8 +14,8 @@ import sqlite3
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -228,14 +228,9 @@ class IncidentStore(StoredIncidents):
             if connection is None:
                 raise StoreUnavailableError(self.condition.message or "the engine is stopping")
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
+                with _transaction(connection):
                     connection.executemany(database.VERDICT, [(*said, name) for name in ids])
                     changed = [one for name in ids if (one := database.get(connection, name)) is not None]
-                    connection.execute("COMMIT")
-                except BaseException:
-                    self._roll_back(connection)
-                    raise
             except sqlite3.Error as error:
                 self._failed(error)
                 raise StoreUnavailableError(str(error)) from None
@@ -275,14 +270,9 @@ class IncidentStore(StoredIncidents):
             try:
                 if connection is None:
                     raise sqlite3.OperationalError("the database is not open")
-                connection.execute("BEGIN IMMEDIATE")
-                try:
+                with _transaction(connection):
                     for sql, values in (statement for change in batch for statement in change.statements):
                         connection.execute(sql, values)
-                    connection.execute("COMMIT")
-                except BaseException:
-                    self._roll_back(connection)
-                    raise
             except sqlite3.Error as error:
                 self._failed(error)
                 self._unwritten.update(change.kind for change in batch if change.kind is not None)
@@ -313,16 +303,11 @@ class IncidentStore(StoredIncidents):
             if connection is None:
                 return False
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
+                with _transaction(connection):
                     freed = self._retention.free_bytes(connection, self.bytes_kept, self.budget)
                     if due:
                         before_us = time.time_ns() // 1000 - self._keep_us
                         old, more = self._retention.delete_old(connection, before_us)
-                    connection.execute("COMMIT")
-                except BaseException:
-                    self._roll_back(connection)
-                    raise
             except (OSError, sqlite3.Error) as error:
                 self._retention.look_again()
                 self._failed(error)
@@ -331,11 +316,6 @@ class IncidentStore(StoredIncidents):
         if due and not more:
             self._look_at = time.monotonic() + LOOK_EVERY_S
         return freed > 0 or more
-
-    @staticmethod
-    def _roll_back(connection: sqlite3.Connection) -> None:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
     def _open(self) -> sqlite3.Connection | None:
         """Return the database, which is opened if it is not; None if that fails now or it is closed. Needs the lock."""
@@ -398,6 +378,18 @@ class IncidentStore(StoredIncidents):
         except OSError as again:
             error = again
         self.condition.failed(error)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def make_store(

@@ -201,12 +201,3 @@ def _read_metadata(directory: Path, name: str) -> Clip | None:
         return None
     whole = all((directory / (name + ending)).is_file() for ending in ENDINGS)
     return clip if clip.name == name and whole else None
-
-
-def sync(path: Path) -> None:
-    """Flush a file to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

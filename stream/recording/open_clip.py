@@ -11,9 +11,10 @@ import msgspec
 
 from stream.recording.clip_file import ClipFile
 from stream.recording.clips import Clip, ClipAlert, ClipEvent
-from stream.recording.library import RESULTS, VIDEO, ClipLibrary, sync
+from stream.recording.library import RESULTS, VIDEO, ClipLibrary
 from stream.recording.packets import HeldUnit, PacketRing
 from stream.results import EndReason, Frame
+from stream.settings.files import sync
 
 logger = logging.getLogger(__name__)
 

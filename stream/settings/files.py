@@ -72,7 +72,7 @@ def replace(path: Path, text: str) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def create(path: Path, text: str) -> None:
@@ -83,7 +83,7 @@ def create(path: Path, text: str) -> None:
         os.link(temporary, path)  # a rename would replace an existing file
     finally:
         temporary.unlink()
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _write(path: Path, text: str) -> None:
@@ -98,9 +98,10 @@ def _write(path: Path, text: str) -> None:
         raise
 
 
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -88,20 +88,6 @@ def test_small_files_of_a_past_hour_become_one_with_the_same_rows(tmp_path: Path
     archive.close()
 
 
-def test_a_merged_file_has_the_form_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "ROWS", {"people": 25})
-    archive = Archive(tmp_path)
-    write_many(archive, 20)
-    schemas = {table: parquet.read_schema(next((tmp_path / table / HOUR).glob("*"))) for table in ("frames", "people")}
-    merge_all(archive)
-    archive.close()
-    for table, groups in (("frames", [60]), ("people", [25, 25, 10])):
-        file = parquet.ParquetFile(tmp_path / table / HOUR / files(tmp_path, f"{table}/{HOUR}")[0])
-        assert file.schema_arrow.equals(schemas[table], check_metadata=True)
-        assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == groups
-        assert file.metadata.row_group(0).column(0).compression == "ZSTD"
-
-
 def test_files_of_the_present_hour_and_few_files_are_not_merged(tmp_path: Path) -> None:
     now = START_S
     archive = Archive(tmp_path, now=lambda: now)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import os
 import threading
 import weakref
@@ -348,31 +347,6 @@ async def test_a_reader_that_ends_late_does_not_report_for_the_new_camera_with_i
         await asyncio.to_thread(slow._set_status, "ended", None, "at last")
         await settle()
         assert engine.stats().cameras[0].state == "live"
-
-
-async def test_removing_a_camera_while_the_engine_stops_delays_neither(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    engine = Engine(configured(pattern("a"), pattern("b")), model=FreeModel())
-    await engine.start()
-    reader = engine._cameras["a"].reader
-    join = reader.join
-
-    joins = itertools.count()
-    joining = threading.Event()
-
-    def join_late(timeout_s: float) -> bool:
-        joining.set()
-        return next(joins) >= 50 and join(timeout_s)
-
-    monkeypatch.setattr(reader, "join", join_late)
-    removing = asyncio.create_task(engine.cameras.remove("a"))
-    await until(joining.is_set)
-    await engine.stop()
-    with pytest.raises(RuntimeError):
-        await removing
-    with pytest.raises(RuntimeError, match="the engine has stopped"):
-        engine.cameras.add(CameraConfig(id="c", source=SourceAddress("pattern:128x96@50")))
 
 
 async def test_a_dropped_feed_is_collected_without_waiting_for_the_publisher() -> None:

@@ -18,26 +18,14 @@ import support.engines.wire_messages as wire
 from stream.messaging.publisher import Publisher
 from stream.messaging.replay_client import WINDOW
 from stream.results import Event, Frame, Message, Stats, Status
-from stream.settings.engine import PublishConfig
 from stream.subscriber import KINDS, Gap, Subscription, subscribe
+from support.engines.archiving import publishing
 from support.engines.narrow_buffers import narrow_buffers
 from support.engines.silent_replay import Replay
 from support.open_files import open_files
 from support.ports import reserved_port
 from support.slow_work import pace
 from support.waiting import PATIENCE_S, settle, until
-from telemetry.observer import Observer
-
-
-@asynccontextmanager
-async def publishing(run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publisher]:
-    config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
-    publisher = Publisher(config, run, Observer())
-    await publisher.start()
-    try:
-        yield publisher
-    finally:
-        await publisher.stop()
 
 
 @asynccontextmanager

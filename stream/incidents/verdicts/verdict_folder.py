@@ -22,8 +22,8 @@ import msgspec
 from stages.verdicts import verdict_file
 from stages.verdicts.verdict_file import Verdict, VerdictFileError
 from stream import file_lock
-from stream.recording.library import sync
 from stream.settings import files
+from stream.settings.files import sync
 from stream.settings.recording import VerdictsConfig
 
 logger = logging.getLogger(__name__)
