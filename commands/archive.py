@@ -15,6 +15,7 @@ from commands.options import (
     LOCAL,
     LOCAL_REPLAY,
     CamerasOption,
+    Endpoint,
     KeyFileOption,
     ServerKeyOption,
     endpoint_to_connect_to,
@@ -40,9 +41,7 @@ PartitionBy = Literal["hour", "day"]
 
 
 def archive_command(
-    endpoint: Annotated[
-        str, typer.Argument(metavar="ENDPOINT", help="The engine's results endpoint: tcp://HOST:PORT or HOST:PORT.")
-    ] = LOCAL,
+    endpoint: Endpoint = LOCAL,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Directory of the archive; made if missing.")] = Path(
         "archive"
     ),
@@ -73,41 +72,38 @@ def archive_command(
 ) -> None:
     """Keep results as Parquet files, for DuckDB, pandas or Spark.
 
-    Continues where it stopped: it requests the messages published since then from the engine's replay endpoint.
+    Continues where it stopped: it requests the messages published since then from the engine's replay endpoint; those
+    of a fleet are a gap.
     """
     endpoint = endpoint_to_connect_to(endpoint, elsewhere="the directory is given with --out")
+    fleet = endpoint.startswith("fleet://")
     replay = endpoint_to_connect_to(replay) if replay is not None else None
     kept_parts = _parts(parts)
     keep_bytes, free_bytes = _size("--keep", keep), _size("--least-free", least_free)
     from stream.archive.archive import Archive
-    from stream.archive.archiver import Archiver
+    from stream.archive.archiver import KINDS, Archiver
     from stream.subscriber import subscribe
     from telemetry import logs
 
     logs.configure()
     if replay is None and endpoint == LOCAL:
         replay = LOCAL_REPLAY
-    if replay is None:
+    if replay is None and not fleet:
         logger.warning("without --replay, gaps are counted but not filled")
-    archive = Archive(
-        out,
-        partition=partition,
-        keep_bytes=keep_bytes,
-        keep_days=keep_days,
-        least_free=free_bytes,
-    )
+    archive = Archive(out, partition=partition, keep_bytes=keep_bytes, keep_days=keep_days, least_free=free_bytes)
     try:
-        archiver = Archiver(archive, every_s=every, parts=kept_parts)
+        archiver = Archiver(archive, every_s=every, parts=kept_parts, fleet=fleet)
         messages = subscribe(
             endpoint,
-            kinds=("results", "events", "status"),
+            kinds=KINDS,
             cameras=camera,
             replay=replay,
             on_gap=archiver.gap,
+            on_moved=archiver.moved if fleet else None,
             high_water_mark=HIGH_WATER_MARK,
             server_key=server_key,
             key_file=key_file,
-            resume=archive.positions,
+            resume=None if fleet else archive.positions,
         )
         logger.info("archiving %s in %s (%d files so far)", endpoint, out, len(archive))
         code = until_signal(_run(archiver, messages))
@@ -142,10 +138,7 @@ def _summarise(archiver: Archiver, archive: Archive) -> None:
     if counts.unusable or counts.failed_writes:
         logger.warning("%d messages skipped, %d writes failed", counts.unusable, counts.failed_writes)
     if counts.unwritten:
-        print_error(
-            f"{counts.unwritten} messages could not be written ({archiver.write_error}): free some space and run "
-            "this command again, which requests the messages that the engine still holds"
-        )
+        print_error(f"{counts.unwritten} messages unwritten ({archiver.write_error}): make room and run it again")
 
 
 def _parts(text: str) -> int | None:

@@ -39,6 +39,13 @@ DetectorSizeOption = Annotated[
         show_default="the model's choice",
     ),
 ]
+Endpoint = Annotated[
+    str,
+    typer.Argument(
+        metavar="ENDPOINT",
+        help="The engine's results endpoint: tcp://HOST:PORT or HOST:PORT; or a fleet's directory: fleet://HOST:PORT.",
+    ),
+]
 CamerasOption = Annotated[
     list[str] | None, typer.Option("--camera", metavar="ID", help="Only this camera; can be repeated.")
 ]
@@ -65,11 +72,11 @@ def parse_detector_size(text: str | None) -> tuple[int, int] | None:
 
 
 def endpoint_to_connect_to(text: str, elsewhere: str = "") -> str:
-    """Return the ZeroMQ endpoint for `tcp://HOST:PORT`, `HOST:PORT` or `ipc://PATH`; end with code 2 for anything else.
+    """Return the ZeroMQ endpoint for `tcp://HOST:PORT`, `HOST:PORT` or `ipc://PATH`, or a `fleet://` address as it is.
 
-    `elsewhere` is added to the error: what else the user may have meant, and where to give it.
+    Anything else ends the command with code 2; `elsewhere` is added to the error: what else may have been meant.
     """
     try:
-        return parse_endpoint(text)
+        return text if text.startswith("fleet://") else parse_endpoint(text)
     except ValueError as error:
         fail(f"{error}; {elsewhere}" if elsewhere else str(error), EXIT_USAGE)

@@ -8,7 +8,7 @@ import typer
 
 from commands.application import lines
 from commands.ending import EXIT_USAGE, console, fail
-from commands.options import LOCAL, CamerasOption, KeyFileOption, ServerKeyOption, endpoint_to_connect_to
+from commands.options import LOCAL, CamerasOption, Endpoint, KeyFileOption, ServerKeyOption, endpoint_to_connect_to
 from commands.until_signal import until_signal
 
 EPILOG = lines(
@@ -19,13 +19,7 @@ EPILOG = lines(
 
 
 def subscribe_command(
-    endpoint: Annotated[
-        str,
-        typer.Argument(
-            metavar="ENDPOINT",
-            help="The engine's results endpoint: tcp://HOST:PORT or HOST:PORT; or a fleet's directory: fleet://HOST:PORT.",
-        ),
-    ] = LOCAL,
+    endpoint: Endpoint = LOCAL,
     camera: CamerasOption = None,
     replay: Annotated[
         str | None, typer.Option(metavar="ENDPOINT", help="The engine's replay endpoint, to fill gaps from.")
@@ -38,7 +32,7 @@ def subscribe_command(
 
     Shows a live table, or prints the messages as JSON lines. Needs access to the engine's ZeroMQ port.
     """
-    endpoint = endpoint if endpoint.startswith("fleet://") else endpoint_to_connect_to(endpoint)
+    endpoint = endpoint_to_connect_to(endpoint)
     replay = endpoint_to_connect_to(replay) if replay is not None else None
     from commands.console.watch import watch
     from stream.subscriber import KINDS, subscribe

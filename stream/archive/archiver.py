@@ -13,7 +13,7 @@ import errno
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -21,11 +21,13 @@ import pyarrow as pa
 from stream.archive.archive import Archive, DiskSpaceError
 from stream.archive.tables import Row, Table, batch, gap_row, rows_of
 from stream.messaging.gaps import EPOCHS_FOLLOWED, TOPICS_FOLLOWED, Position
-from stream.results import Event, Frame, Message, Stats, topic
-from stream.subscriber import Counts, Gap, Subscription
+from stream.results import CameraKind, Event, Frame, Message, Stats, topic
+from stream.subscriber import Counts, Gap, Moved, Subscription
 
 logger = logging.getLogger(__name__)
 
+KINDS: tuple[CameraKind, ...] = ("results", "events", "status")
+"""Kinds of messages that are archived."""
 ROWS_PER_BATCH = 2000
 """Rows of a table held as objects, before they become columns, which need about a tenth of the memory."""
 BYTES_PER_ROW = 2200
@@ -56,11 +58,18 @@ class Positions:
         ended, self.run = self.run, run
         if ended in ("", run):
             return []
-        return [
-            Position(name, of, max(epochs), epochs[max(epochs)])
-            for name, (of, epochs) in self._topics.items()
-            if of == ended
-        ]
+        return self._ends(name for name, (of, _) in self._topics.items() if of == ended)
+
+    def left(self, topics: Set[str]) -> list[Position]:
+        """Forget these topics. Return how far they were read."""
+        ends = self._ends(name for name in self._topics if name in topics)
+        for end in ends:
+            del self._topics[end.topic]
+        return ends
+
+    def _ends(self, topics: Iterable[str]) -> list[Position]:
+        found = [(name, *self._topics[name]) for name in topics]
+        return [Position(name, run, max(epochs), epochs[max(epochs)]) for name, run, epochs in found]
 
     def reached(self, name: str, run: str, epoch: int, next_seq: int) -> None:
         """Record that all of (topic, run, epoch) below `next_seq` has been read."""
@@ -149,11 +158,12 @@ class Archiver:
 
     After each write it merges one group of small files.
 
-    `parts`: the number kept of each person; None: all.
+    `parts`: the number kept of each person; None: all. `fleet`: a fleet is read, which has several runs at a time, and
+    of which nothing is requested that was published before the start.
     """
 
     def __init__(
-        self, archive: Archive, *, every_s: float = 60.0, parts: int | None = 3, most_held: int = 64 << 20
+        self, archive: Archive, *, every_s: float = 60.0, parts: int | None = 3, most_held: int = 64 << 20, fleet: bool
     ) -> None:
         self.counts = ArchiverCounts()
         self.write_error = ""
@@ -162,9 +172,12 @@ class Archiver:
         self._every_s = every_s
         self._parts = parts
         self._most_held = most_held
+        self._fleet = fleet
         self._positions = Positions(archive.positions)
         self._held = self._nothing()
         self._warned_silent = False
+        if fleet:
+            self._end(self._positions.left({position.topic for position in archive.positions}))
 
     def _nothing(self) -> Held:
         return Held(parts=ALL_PARTS if self._parts is None else min(self._parts, ALL_PARTS))
@@ -209,10 +222,16 @@ class Archiver:
 
     def _in_run(self, run: str) -> None:
         """If another run of the engine has ended, record that the number of its last messages is unknown."""
-        ends = self._positions.began(run) if run != self._positions.run else []
-        if not ends:
-            return
-        logger.info("the engine was restarted; it is not known how many messages its last run sent at the end")
+        ends = self._positions.began(run) if run != self._positions.run and not self._fleet else []
+        if ends:
+            logger.info("the engine was restarted; it is not known how many messages its last run sent at the end")
+            self._end(ends)
+
+    def moved(self, moved: Moved) -> None:
+        """Record that messages of a camera may be missing at the end of its old placement; a fleet's `on_moved`."""
+        self._end(self._positions.left({topic(kind, moved.camera) for kind in KINDS}))
+
+    def _end(self, ends: Iterable[Position]) -> None:
         for end in ends:
             self.counts.unknown += 1
             self._hold(Gap(end.topic, end.run, end.epoch, end.next_seq, 0, 0, more=True))

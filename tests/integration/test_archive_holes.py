@@ -12,6 +12,7 @@ from stream.archive import archiver as archivers
 from stream.messaging.publisher import Publisher
 from support.engines.archiving import archiving, ask, publishing
 from support.engines.silent_replay import Replay
+from support.fleet.published_fleet import directory, engine
 from support.ports import reserved_port
 from support.waiting import until
 
@@ -122,3 +123,37 @@ async def test_after_restarts_of_the_engine_the_end_of_the_last_archived_run_is_
     ]
     await restarted(tmp_path, endpoints, "d", archived="d")
     assert ask(tmp_path, "SELECT list(run[1] ORDER BY run) FROM {gaps}") == [(["a", "c"],)], "each once"
+
+
+async def test_of_a_fleet_each_result_is_archived_once_and_moves_and_pauses_of_the_archive_are_gaps_of_unknown_size(
+    tmp_path: Path,
+) -> None:
+    async with directory() as fleet, engine("north") as north, engine("south") as south:
+        fleet.place("lobby", 1, north)
+        fleet.place("yard", 1, south)
+        async with archiving(fleet.publisher, tmp_path, fleet=True) as archiver:
+            await until(lambda: min(one.publisher.subscriptions for one in (north, south)) > 0)
+            sent = [
+                (one.run, one.camera, one.seq)
+                for _ in range(3)
+                for one in (north.frame("lobby", 1), south.frame("yard", 1))
+            ]
+            await until(lambda: archiver.counts.messages == 6)
+            fleet.place("lobby", 2, south, previous=north)
+            frame = south.frame("lobby", 2)
+            await until(lambda: archiver.counts.messages == 7)
+            north.frame("lobby", 1)  # stale
+            sent += [(one.run, one.camera, one.seq) for one in (frame, south.frame("yard", 1))]
+            await until(lambda: archiver.counts.messages == 8)
+            assert archiver.counts.unknown == 1
+        await until(lambda: fleet.publisher.subscriptions == 0)
+        async with archiving(fleet.publisher, tmp_path, fleet=True) as archiver:
+            assert archiver.counts.unknown == 2
+    assert ask(tmp_path, "SELECT run, camera, seq FROM {frames} ORDER BY run, camera, seq") == sorted(sent)
+    assert ask(
+        tmp_path, "SELECT run, camera, kind, first_seq, lost, more FROM {gaps} ORDER BY camera, first_seq DESC"
+    ) == [
+        (north.publisher.run, "lobby", "results", 3, 0, True),
+        (south.publisher.run, "lobby", "results", 1, 0, True),
+        (south.publisher.run, "yard", "results", 4, 0, True),
+    ]

@@ -13,7 +13,7 @@ import duckdb
 
 import support.engines.wire_messages as wire
 from stream.archive.archive import Archive
-from stream.archive.archiver import Archiver
+from stream.archive.archiver import KINDS, Archiver
 from stream.messaging.publisher import Publisher
 from stream.settings.engine import PublishConfig
 from stream.subscriber import subscribe
@@ -37,28 +37,33 @@ async def archiving(
     publisher: Publisher,
     folder: Path,
     *,
+    fleet: bool = False,
     every_s: float = 0.05,
     replay: bool = True,
     keys: dict[str, Any] | None = None,
     queue: dict[str, Any] | None = None,
     **options: Any,
 ) -> AsyncIterator[Archiver]:
-    """Run an archiver, and stop it at the end of the block as Ctrl-C does. `queue`: its subscription's limits."""
+    """Run an archiver, and stop it at the end of the block as Ctrl-C does.
+
+    `fleet`: the publisher is a directory. `queue`: limits of the subscription.
+    """
     archive = Archive(folder)
-    archiver = Archiver(archive, every_s=every_s, **options)
+    archiver = Archiver(archive, every_s=every_s, fleet=fleet, **options)
     messages = subscribe(
-        publisher.endpoint,
-        kinds=("results", "events", "status"),
-        replay=publisher.replay_endpoint if replay else None,
+        publisher.endpoint.replace("tcp://", "fleet://") if fleet else publisher.endpoint,
+        kinds=KINDS,
+        replay=publisher.replay_endpoint if replay and not fleet else None,
         on_gap=archiver.gap,
-        resume=archive.positions,
+        on_moved=archiver.moved if fleet else None,
+        resume=None if fleet else archive.positions,
         replay_timeout_s=PATIENCE_S,
         **(keys or {}),
         **(queue or {}),
     )
     running = asyncio.create_task(archiver.run(messages))
     try:
-        await until(lambda: publisher.subscriptions == 3 or running.done())
+        await until(lambda: publisher.subscriptions == (1 if fleet else 3) or running.done())
         yield archiver
     finally:
         running.cancel()
