@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,12 +18,9 @@ from stages.settings_file import error_text
 from stream.cameras.changes import (
     NoCapacityError,
     NotSavedError,
-    PrivateError,
     Settings,
-    check_can_be_opened,
-    check_certificates,
-    check_scheme,
-    checked_settings,
+    checked_change,
+    finished,
     no_such_camera,
     with_changes,
 )
@@ -31,7 +28,6 @@ from stream.privacy.known_privacy import MOST_KNOWN, HiddenCamera, KnownPrivacy
 from telemetry.redaction import redact
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 OTHER_SCHEMES = "controller.http.camera_schemes, or have to be written into the fleet's configuration"
 """What allows cameras of other schemes than those that may be added over HTTP."""
@@ -55,8 +51,6 @@ class Cameras:
         self.privacy = KnownPrivacy(config.cameras, config.of_engine("engine-1").privacy.mode, most)
         self.all = dict(self._configured)
         self._turn = asyncio.Lock()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        """Held until they end, also if their callers are cancelled."""
 
     def restore(self, kept: Kept) -> None:
         """Take over what the store has. Called once, first."""
@@ -73,16 +67,16 @@ class Cameras:
 
         A `source` equal to the published one, without its secrets, keeps the camera's address.
         """
-        return await self._finished(self._put(camera_id, lambda: settings))
+        return await finished(self._put(camera_id, lambda: settings))
 
     async def patch(self, camera_id: str, changes: Settings) -> FleetCamera:
         """Change the given settings; null resets one to its default. Return all settings."""
-        camera, _ = await self._finished(self._put(camera_id, lambda: with_changes(self.of(camera_id), changes)))
+        camera, _ = await finished(self._put(camera_id, lambda: with_changes(self.of(camera_id), changes)))
         return camera
 
     async def remove(self, camera_id: str) -> bool:
         """Remove the camera of this id. Return whether there was one."""
-        return await self._finished(self._remove(camera_id))
+        return await finished(self._remove(camera_id))
 
     def of(self, camera_id: str) -> FleetCamera:
         """Return a camera. Raises `NoSuchCameraError`."""
@@ -120,16 +114,13 @@ class Cameras:
             return True
 
     def _checked(self, camera_id: str, settings: Settings, before: FleetCamera | None) -> FleetCamera:
-        camera = checked_settings(FleetCamera, camera_id, settings, before).at_least(self.privacy.everywhere)
-        if (refusal := self.privacy.refusal(camera, before)) is not None:
-            raise PrivateError(refusal)
-        check_scheme(camera, before, self._http.camera_schemes, OTHER_SCHEMES)
-        check_certificates(camera, before, self._http.tls_certificates_folder)
+        camera = checked_change(
+            FleetCamera, camera_id, settings, before, self.privacy, self._http, schemes_setting=OTHER_SCHEMES
+        )
         if before is None and len(self.all) >= self._http.max_cameras:
             raise NoCapacityError(
                 f"there are {len(self.all)} cameras, the limit of controller.http.max_cameras: remove one first"
             )
-        check_can_be_opened(camera, before)
         return camera
 
     def _keeping(self, camera: FleetCamera) -> list[Statement]:
@@ -155,10 +146,3 @@ class Cameras:
             text = str(error)
         logger.error("camera %s: it is left out, because its kept settings are not valid: %s", camera_id, text)
         return None
-
-    def _finished(self, change: Coroutine[Any, Any, T]) -> Awaitable[T]:
-        """Return what waits for a change, which goes on if the wait is cancelled."""
-        task = asyncio.create_task(change)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return asyncio.shield(task)

@@ -16,7 +16,7 @@ from stream.cameras.changes import SettingsError, checked_settings
 from stream.cameras.registry import CameraRegistry, differences
 from stream.config import Config
 from stream.inference import memory_budget
-from stream.membership.messages import Assigned
+from stream.membership.messages import Assigned, CameraReport
 from stream.settings.engine import CameraConfig
 
 logger = logging.getLogger(__name__)
@@ -41,11 +41,11 @@ class AssignedCameras:
     """
 
     def __init__(self, cameras: CameraRegistry, config: Config, generations: dict[str, int]) -> None:
-        self.refused: dict[str, str] = {}
-        """Why each refused camera could not be taken."""
+        self.refused: dict[str, CameraReport] = {}
+        """The cameras that could not be taken, each with the reason."""
         self._cameras = cameras
         self._config = config
-        self._generations = generations
+        self.generations = generations
         self._wanted: dict[str, Assigned] = {}
         self._settled: dict[str, Assigned] = {}
         """What the cameras were last changed to, refused ones included."""
@@ -53,21 +53,12 @@ class AssignedCameras:
         self._reserved: dict[str, int] = {}
         """Bytes of the cameras that were started lately, whose memory may not be in use yet."""
 
-    async def apply(self, wanted: Mapping[str, Assigned]) -> dict[str, str]:
-        """Have these cameras and no others. Return why some were refused, by camera.
-
-        May be called again before it has returned; the later call counts.
-        """
+    async def apply(self, wanted: Mapping[str, Assigned]) -> None:
+        """Have these cameras and no others. May be called again before it has returned; the later call counts."""
         self._wanted = dict(wanted)
         changed = [name for name in {**self._settled, **wanted} if wanted.get(name) != self._settled.get(name)]
         await asyncio.gather(*map(self._settle, changed))
         self._reserved.clear()
-        return dict(self.refused)
-
-    def generation(self, camera: str) -> int:
-        """Return the generation under which a camera runs or, if it was refused, was assigned."""
-        refused = self._settled.get(camera) if camera in self.refused else None
-        return self._generations.get(camera, 0) if refused is None else refused.generation
 
     async def _settle(self, camera: str) -> None:
         async with self._turns[camera]:
@@ -81,12 +72,12 @@ class AssignedCameras:
                     await self._take(camera, wanted)
                 self.refused.pop(camera, None)
             except RefusedError as error:
-                await self._refuse(camera, str(error))
+                await self._refuse(camera, wanted, str(error))
             except Exception as error:
                 if not self._cameras.accepting:
                     return  # the engine is stopping
                 logger.exception("camera %s: its assignment could not be applied", camera)
-                await self._refuse(camera, f"a bug in partstream: {type(error).__name__}; see the engine's log")
+                await self._refuse(camera, wanted, f"a bug in partstream: {type(error).__name__}; see the engine's log")
             if wanted is None:
                 self._settled.pop(camera, None)
             else:
@@ -109,7 +100,7 @@ class AssignedCameras:
         restarted = bool(differences(before, config))
         if restarted:
             await self._cameras.change(config)
-        if self._generations.get(camera) != wanted.generation:
+        if self.generations.get(camera) != wanted.generation:
             if not restarted:
                 await self._new_epoch(camera)
             self._begin(camera, wanted.generation)
@@ -135,17 +126,18 @@ class AssignedCameras:
 
     def _begin(self, camera: str, generation: int) -> None:
         """Record that the camera runs under this generation, and forget those of cameras that ran long ago."""
-        self._generations[camera] = generation
-        ended = [name for name in self._generations if name not in self._cameras.configs and name != camera]
+        self.generations[camera] = generation
+        ended = [name for name in self.generations if name not in self._cameras.configs and name != camera]
         for name in ended[:-ENDED_REMEMBERED]:
-            del self._generations[name]
+            del self.generations[name]
 
-    async def _refuse(self, camera: str, reason: str) -> None:
+    async def _refuse(self, camera: str, wanted: Assigned | None, reason: str) -> None:
         """Do without a camera, also if it ran until now: another engine may be able to take it as it is wanted."""
-        if self.refused.get(camera) != reason:
+        if camera not in self.refused or self.refused[camera].refused != reason:
             logger.warning("the fleet's %s", reason)
         await self._remove(camera)
-        self.refused[camera] = reason
+        if wanted is not None:
+            self.refused[camera] = CameraReport(wanted.generation, "ended", refused=reason)
 
     def _checked(self, camera: str, wanted: Assigned) -> CameraConfig:
         try:

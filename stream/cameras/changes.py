@@ -5,21 +5,25 @@ Independent of an engine, so that a fleet's controller checks in the same way wi
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from stages.settings_file import plain_message
+from stream.privacy.known_privacy import KnownPrivacy
 from stream.settings.engine import CameraConfig
+from stream.settings.network import HttpConfig
 from stream.settings.values import CAMERA_ID
 from stream.sources.addresses import check_address
 from stream.sources.errors import SourceError
 
 Camera = TypeVar("Camera", bound=CameraConfig)
+T = TypeVar("T")
 
 Settings = Mapping[str, object]
 """A camera's settings, as decoded from JSON."""
@@ -86,15 +90,32 @@ def checked_settings(kind: type[Camera], camera_id: str, settings: Settings, bef
         ) from None
 
 
+def checked_change(
+    kind: type[Camera],
+    camera_id: str,
+    settings: Settings,
+    before: CameraConfig | None,
+    privacy: KnownPrivacy,
+    http: HttpConfig,
+    schemes_setting: str = "http.camera_schemes",
+) -> Camera:
+    """Return the settings of a camera, if they may be set over HTTP. Raises `SettingsError` or `PrivateError`."""
+    config = checked_settings(kind, camera_id, settings, before).at_least(privacy.everywhere)
+    if (refusal := privacy.refusal(config, before)) is not None:
+        raise PrivateError(refusal)
+    check_scheme(config, before, http.camera_schemes, schemes_setting)
+    check_certificates(config, before, http.tls_certificates_folder)
+    check_can_be_opened(config, before)
+    return config
+
+
 def with_changes(before: CameraConfig, changes: Settings) -> Settings:
     """Return the settings with these changes, in which null stands for a default. They are not checked."""
     merged = before.model_dump(mode="json") | dict(changes)
     return {name: value for name, value in merged.items() if value is not None or name not in type(before).model_fields}
 
 
-def check_scheme(
-    config: CameraConfig, before: CameraConfig | None, allowed: Sequence[str], setting: str = "http.camera_schemes"
-) -> None:
+def check_scheme(config: CameraConfig, before: CameraConfig | None, allowed: Sequence[str], setting: str) -> None:
     """Raise `SettingsError` if the address is a new one whose scheme is not allowed. `setting` allows others."""
     if before is not None and before.source.reveal() == config.source.reveal():
         return
@@ -135,3 +156,15 @@ def no_such_camera(camera_id: str) -> NoSuchCameraError:
     """Return the error for an id that no camera has. The message contains the id only if it is a valid one."""
     name = camera_id if CAMERA_ID.fullmatch(camera_id) else "of this id"
     return NoSuchCameraError(f"there is no camera {name}: GET /api/v1/cameras lists them")
+
+
+_unfinished: set[asyncio.Task[Any]] = set()
+"""Held until they end, also if their callers are cancelled."""
+
+
+def finished(change: Coroutine[Any, Any, T]) -> Awaitable[T]:
+    """Return what waits for a change, which goes on if the wait is cancelled."""
+    task = asyncio.create_task(change)
+    _unfinished.add(task)
+    task.add_done_callback(_unfinished.discard)
+    return asyncio.shield(task)

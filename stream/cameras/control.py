@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 
 from stream.cameras.changes import (
     InFleetError,
     NoCapacityError,
     NotNowError,
     NotSavedError,
-    PrivateError,
     Settings,
-    check_can_be_opened,
-    check_certificates,
-    check_scheme,
-    checked_settings,
+    checked_change,
+    finished,
     no_such_camera,
     with_changes,
 )
@@ -33,7 +29,6 @@ from stream.inference import memory_budget
 from stream.settings.engine import CameraConfig
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 MAX_WAITING = 64
 """Changes that may wait; further ones are refused."""
@@ -53,15 +48,13 @@ class Control:
         self._state = state
         self._turn = asyncio.Lock()
         self._waiting = 0
-        self._changes: set[asyncio.Task[Any]] = set()
-        """Held until they end, also if their callers are cancelled."""
 
     async def put(self, camera_id: str, settings: Settings) -> tuple[CameraConfig, bool]:
         """Add or replace a camera, with defaults for all settings not given. Return its settings and whether it is new.
 
         A `source` equal to the published one, without its secrets, keeps the camera's address.
         """
-        return await self._finished(self._put(camera_id, settings))
+        return await finished(self._put(camera_id, settings))
 
     async def _put(self, camera_id: str, settings: Settings) -> tuple[CameraConfig, bool]:
         async with self._my_turn():
@@ -72,7 +65,7 @@ class Control:
 
     async def patch(self, camera_id: str, changes: Settings) -> CameraConfig:
         """Change the given settings; null resets one to its default. Return all settings."""
-        return await self._finished(self._patch(camera_id, changes))
+        return await finished(self._patch(camera_id, changes))
 
     async def _patch(self, camera_id: str, changes: Settings) -> CameraConfig:
         async with self._my_turn():
@@ -85,7 +78,7 @@ class Control:
 
     async def remove(self, camera_id: str) -> bool:
         """Remove the camera of this id. Return whether there was one."""
-        return await self._finished(self._remove(camera_id))
+        return await finished(self._remove(camera_id))
 
     async def _remove(self, camera_id: str) -> bool:
         async with self._my_turn():
@@ -99,22 +92,8 @@ class Control:
             logger.info("camera %s: removed", camera_id)
             return True
 
-    def _finished(self, change: Coroutine[Any, Any, T]) -> Awaitable[T]:
-        """Return what waits for a change, which goes on if the wait is cancelled."""
-        task = asyncio.create_task(change)
-        self._changes.add(task)
-        task.add_done_callback(self._changes.discard)
-        return asyncio.shield(task)
-
     def _checked(self, camera_id: str, settings: Settings, before: CameraConfig | None) -> CameraConfig:
-        config = checked_settings(CameraConfig, camera_id, settings, before)
-        config = config.at_least(self._cameras.privacy.everywhere)
-        if (refusal := self._cameras.privacy.refusal(config, before)) is not None:
-            raise PrivateError(refusal)
-        check_scheme(config, before, self._config.http.camera_schemes)
-        check_certificates(config, before, self._config.http.tls_certificates_folder)
-        check_can_be_opened(config, before)
-        return config
+        return checked_change(CameraConfig, camera_id, settings, before, self._cameras.privacy, self._config.http)
 
     def _check_room(self, config: CameraConfig, before: CameraConfig | None) -> None:
         limit = self._config.http.max_cameras

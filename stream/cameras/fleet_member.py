@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from msgspec.structs import replace
+
 from ring_buffers.frame_ring import FrameRing
 from stream.cameras.assigned_cameras import AssignedCameras
 from stream.cameras.camera import Camera
@@ -17,7 +19,7 @@ from stream.cameras.registry import CameraRegistry
 from stream.config import Config
 from stream.inference.load_watch import LoadWatch
 from stream.membership.addresses import public, public_http
-from stream.membership.messages import Assignment, CameraReport, EngineReport, EngineStatus, LeastPrivacy
+from stream.membership.messages import Assignment, CameraReport, EngineReport, EngineStatus
 from stream.membership.passes import Passes
 from stream.messaging.publisher import Publisher
 from stream.results import EngineAddress
@@ -40,26 +42,15 @@ Cumulative = Sequence[tuple[float, int]]
 
 
 class FleetReport:
-    """Reports of one engine. Runs in the event loop.
-
-    `capacity`: megapixels per second, until it was measured. `privacy`: the least of all cameras.
-    """
+    """Reports of one engine. Runs in the event loop. `first`: what it reports before anything was measured."""
 
     def __init__(
-        self,
-        cameras: CameraRegistry,
-        assigned: AssignedCameras,
-        load: LoadWatch,
-        *,
-        capacity: float,
-        max_cameras: int,
-        privacy: LeastPrivacy = "off",
+        self, cameras: CameraRegistry, assigned: AssignedCameras, load: LoadWatch, first: EngineReport
     ) -> None:
         self._cameras = cameras
         self._assigned = assigned
         self._load = load
-        self._max_cameras = max_cameras
-        self._report = EngineReport(capacity, max_cameras, privacy=privacy)
+        self._report = first
         self._measured_capacity: float | None = None
         self._measured_s: float | None = None
         self._busy_s = 0.0
@@ -84,16 +75,14 @@ class FleetReport:
             pixels, fps = (0.0, 0.0) if camera is None else (_pixels(camera), camera.fps[1])
             reason, message = _failure(status)
             reports[name] = CameraReport(
-                self._assigned.generation(name),
+                self._assigned.generations.get(name, 0),
                 status.state,
                 round(pixels, 1),
                 round(fps, 1),
                 reason=reason,
                 message=message,
             )
-        for name, reason in self._assigned.refused.items():
-            reports[name] = CameraReport(self._assigned.generation(name), "ended", refused=reason)
-        return reports
+        return reports | self._assigned.refused
 
     def _start(self, now_s: float) -> None:
         self._measured_s = now_s
@@ -110,15 +99,14 @@ class FleetReport:
         )
         missed = {camera.ring: missed_frames(camera.ring.counts().dropped) for camera in live}
         ages: dict[FrameRing, Cumulative] = {camera.ring: camera.ages.cumulative() for camera in live}
-        self._report = EngineReport(
+        self._report = replace(
+            self._report,
             capacity=round(capacity, 1),
-            max_cameras=self._max_cameras,
             age_ms=round(max((self._age_s(ring, now) for ring, now in ages.items()), default=0.0) * 1e3, 1),
             dropped=round(sum(count - self._missed.get(ring, count) for ring, count in missed.items()) / seconds, 2),
             overloaded=load.overloaded,
             ease_level=load.ease_level,
             max_ease_level=load.max_ease_level,
-            privacy=self._report.privacy,
         )
         self._busy_s, self._missed, self._ages = busy_s, missed, ages
 
@@ -189,14 +177,8 @@ class FleetMember:
         self.passes = Passes()
         """Verifies the passes of the fleet's viewers."""
         self._assigned = AssignedCameras(cameras, config, generations)
-        self._report = FleetReport(
-            cameras,
-            self._assigned,
-            load,
-            capacity=identity.capacity,
-            max_cameras=config.http.max_cameras,
-            privacy=config.privacy.mode,
-        )
+        first = EngineReport(identity.capacity, config.http.max_cameras, privacy=config.privacy.mode)
+        self._report = FleetReport(cameras, self._assigned, load, first)
         self._publisher = publisher
         self._http = http
         self._number = 0

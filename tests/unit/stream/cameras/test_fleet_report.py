@@ -9,6 +9,7 @@ import pytest
 
 from stream import results
 from stream.cameras.fleet_member import LEARNED, FleetReport
+from stream.membership.messages import EngineReport
 from telemetry.catalogue import SECONDS_BUCKETS
 from telemetry.tally import Histogram
 
@@ -50,8 +51,8 @@ class Cameras:
 
 
 def report_of(load: Load, cameras: Cameras) -> FleetReport:
-    parts: Any = (cameras, None, load)
-    return FleetReport(*parts, capacity=100.0, max_cameras=8)
+    make: Any = FleetReport
+    return make(cameras, None, load, EngineReport(100.0, 8))
 
 
 def test_the_capacity_is_the_load_over_the_share_of_the_time_in_which_the_model_works() -> None:
