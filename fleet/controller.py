@@ -19,12 +19,11 @@ from fleet.cameras import Cameras
 from fleet.directory import Directory
 from fleet.engines import Engine, Engines
 from fleet.pass_office import PassOffice
-from fleet.placement import Camera, EngineState, Placement, Seen
+from fleet.placement import EngineState, Placement, Seen
 from fleet.settings import FleetConfig
-from fleet.store import Kept, Statement, Store, StoreError, drained, place_forgotten, placed
+from fleet.store import Kept, Statement, Store, StoreError, drained, placed
 from stream.membership.messages import Assigned, Assignment, EngineReport
 from stream.results import EngineAddress
-from telemetry.repeat_limiter import RepeatLimiter
 
 logger = logging.getLogger(__name__)
 _now = time.monotonic
@@ -78,7 +77,6 @@ class Controller:
         self._replacing: dict[str, float] = {}
         """Engines to be replaced, and until when they are waited for."""
         self._tasks: list[asyncio.Task[None]] = []
-        self._logged = RepeatLimiter(limit=1, per_s=60.0)
 
     async def open(self) -> None:
         """Read the store, and bind the directory.
@@ -275,7 +273,7 @@ class Controller:
         self.drains |= kept.drains
         for name in kept.drains:
             self.placement.drain(name)
-        self._rows = {name: place_forgotten(name) for name in kept.places.keys() - self.cameras.all.keys()}
+        self._rows = {name: placed(name, None) for name in kept.places.keys() - self.cameras.all.keys()}
         self.placement.changed.update(self.cameras.all)
 
     async def _tell(self) -> None:
@@ -287,12 +285,14 @@ class Controller:
             changed = set(self.placement.changed)
             self.placement.changed.clear()
             for name in changed:
-                self._rows[name] = self._row(name)
+                camera = self.placement.cameras.get(name)
+                self._rows[name] = placed(name, (camera.generation, camera.engine) if camera is not None else None)
             await self._write()
             touched: set[str] = set()
             for name in changed:
-                self.directory.announce(name, self.placement.cameras.get(name))
-                now = self._engines_of(self.placement.cameras.get(name))
+                camera = self.placement.cameras.get(name)
+                self.directory.announce(name, camera)
+                now = camera.engines if camera is not None else set[str]()
                 touched |= now | engines_had.pop(name, set())
                 if now:
                     engines_had[name] = now
@@ -306,18 +306,14 @@ class Controller:
         try:
             await asyncio.to_thread(self._store.write, rows.values())
         except StoreError as error:
-            self.unwritten = str(error)
-            if self._logged.admit("store", _now())[0]:
+            if not self.unwritten:
                 logger.warning("controller.store: places can't be written: %s; they are tried again", error)
+            self.unwritten = str(error)
             return
         self.unwritten = ""
         for name, row in rows.items():
             if self._rows.get(name) is row:
                 del self._rows[name]
-
-    def _row(self, name: str) -> Statement:
-        camera = self.placement.cameras.get(name)
-        return place_forgotten(name) if camera is None else placed(name, camera.generation, camera.engine)
 
     def _push(self, names: Iterable[str]) -> None:
         """Tell engines which cameras they are to have."""
@@ -336,14 +332,9 @@ class Controller:
             key = self.office.key(name, engine.address.run).hex()
             self.engines.assign(name, Assignment(self._number, assigned, self.http, key, self.office.origins))
 
-    def _engines_of(self, camera: Camera | None) -> set[str]:
-        if camera is None:
-            return set()
-        return {name for name in (camera.engine, camera.old[0] if camera.old is not None else None) if name is not None}
-
     def address_of(self, engine: str | None) -> EngineAddress | None:
         """Return where an engine's results are; None if it is not there or has not joined."""
-        found = self.engines.all.get(engine) if engine is not None else None
+        found = self.engines.all.get(engine or "")
         return found.address if found is not None else None
 
 

@@ -212,14 +212,16 @@ class Engines:
     async def _run(self, engine: Engine, host: str) -> None:
         """Run the engine, unless it runs already. Raises what ends it."""
         settings = self._config.engine_settings(engine.name)
+        # An engine that other machines reach has its node's address in its own.
+        is_public = any(bound in settings["publish"]["endpoint"] for bound in ("0.0.0.0", "*", "[::]"))
         told = {
             "engine": settings,
             "name": engine.name,
             "node": engine.node,
-            "host": host if _is_public(settings) else None,
+            "host": host if is_public else None,
             "capacity": self._config.engines.capacity,
         }
-        await engine.handle.run.remote(seal(json.dumps(told, default=str).encode(), engine.key))
+        await engine.handle.run.remote(seal(json.dumps(told).encode(), engine.key))
 
     async def _ask(self, engine: Engine) -> None:
         """Ask the engine what it does, as long as it answers. Raises `TimeoutError` with a sentence."""
@@ -255,11 +257,6 @@ class Engines:
             except RayError as error:
                 logger.warning("engine %s can't be ended yet: %s", engine.name, reason(error))
                 await asyncio.sleep(AGAIN_S)
-
-
-def _is_public(settings: dict[str, Any]) -> bool:
-    """Return whether an engine is reached from other machines: then its node's address stands in its addresses."""
-    return any(host in settings["publish"]["endpoint"] for host in ("0.0.0.0", "*", "[::]"))
 
 
 def reason(error: RayError) -> str:

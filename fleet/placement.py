@@ -25,6 +25,10 @@ CHEAPER = 0.8
 """What is left each second of an expected cost that is above the usual one, while no engine has room for it."""
 USUAL_MPX = 1.0  # before any was measured
 MOST_TRIES = 20
+REFUSED_S = 60.0
+"""How long an engine that refused a camera, or did not get it live, is not given it again."""
+DRAINED_AT_ONCE = 8
+"""Cameras of a drained engine that move at the same time."""
 SUFFERS_S = 5.0
 """An engine gives no camera before it has suffered for so long: 1.3 times the least moves in a simulation, not 1.8."""
 Code = Literal["", "no_room", "no_engine", "refused", "pin_absent", "pin_drained"]
@@ -46,20 +50,11 @@ class PlacementSettings(Section):
         description="A camera that is not live on its new engine within this time goes to another one. Each further "
         "attempt is given twice the time.",
     )
-    refused_s: float = Field(
-        default=60.0,
-        ge=1,
-        le=3600,
-        description="How long an engine that refused a camera, or did not get it live, is not given it again.",
-    )
     hand_over_s: float = Field(
         default=5.0,
         ge=0,
         le=60,
         description="How long the old engine of a camera that moves goes on, if the new one does not get it live.",
-    )
-    drain_at_once: int = Field(
-        default=8, ge=1, le=1000, description="Most cameras of a drained engine that move at the same time."
     )
     moves_per_minute: int = Field(
         default=30,
@@ -133,6 +128,11 @@ class Camera:
     retry_s: float = -math.inf
     refusals: dict[str, float] = field(default_factory=dict[str, float])
     refused: str = ""
+
+    @property
+    def engines(self) -> set[str]:
+        """The engines that are to have it: while it moves, two."""
+        return {name for name in (self.engine, self.old and self.old[0]) if name is not None}
 
 
 @dataclass(slots=True, eq=False)
@@ -311,7 +311,7 @@ class Placement:
 
     def _fail(self, camera: Camera, engine: Engine, why: str, now_s: float) -> None:
         camera.tries, camera.refused = min(camera.tries + 1, MOST_TRIES), why
-        camera.refusals[engine.name] = now_s + self._settings.refused_s
+        camera.refusals[engine.name] = now_s + REFUSED_S
 
     def _retry(self, now_s: float) -> None:
         """Place cameras without an engine. Costs that fit nowhere may be wrong: they count less until measured."""
@@ -321,7 +321,7 @@ class Placement:
             self._place(camera, camera.cause, camera.reason if not camera.code else "an engine has room for it", now_s)
             if camera.code == "no_room" and not camera.measured:
                 camera.cost = max(CHEAPER * camera.cost, min(camera.cost, usual))
-            elif camera.code == "no_room" and now_s >= camera.placed_s + self._settings.refused_s:
+            elif camera.code == "no_room" and now_s >= camera.placed_s + REFUSED_S:
                 camera.measured, camera.cost = False, min(camera.cost, camera.wish.cost)
 
     def _balance(self, now_s: float) -> None:
@@ -345,7 +345,7 @@ class Placement:
     def _empty(self, engine: Engine, now_s: float) -> None:
         """Move the cameras of an engine that is drained, a few at a time."""
         for camera in list(engine.cameras.values()):
-            if len(engine.leaving) >= self._settings.drain_at_once:
+            if len(engine.leaving) >= DRAINED_AT_ONCE:
                 return
             if not self._move(camera, "drain", f"{engine.name} is being drained", now_s):
                 code, why = self._why(camera, now_s)
@@ -371,7 +371,7 @@ class Placement:
             camera.generation = seen.generation
         elif seen.refused and camera.engine == engine.name and camera.generation == seen.generation:
             self._fail(camera, engine, f"{engine.name} refused it: {seen.refused}", now_s)
-            camera.retry_s = now_s + min(2**camera.tries - 2, self._settings.refused_s)  # perhaps no engine takes it
+            camera.retry_s = now_s + min(2**camera.tries - 2, REFUSED_S)  # perhaps no engine takes it
             self._take(camera, engine, now_s)
             self._place(camera, "refused", camera.refused, now_s)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -20,10 +21,10 @@ from stream.settings.network import BoundEndpoint, HttpConfig, whole_origins
 
 REFERENCE = "docs/fleet.md"
 """Describes all settings."""
-EXPECTED_MPX = 20.0
-"""Megapixels per second of a camera of 1280×720 at 22 frames per second."""
 ENGINE = "{engine}"
 """In the text of an engine's setting, stands for the engine's name."""
+_OF_THE_FLEET = ("id", "enabled", "pin", "expected_mpx")
+"""Settings of a camera that its engine does not need."""
 ANY_PORT = {
     "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
     "http": {"bind": "127.0.0.1:0"},
@@ -46,7 +47,7 @@ class FleetCamera(CameraConfig):
         "node, such as `gate-usb` or `node:10.0.0.3`, or a label, as `key=value`. Unset: anywhere.",
     )
     expected_mpx: float = Field(
-        EXPECTED_MPX,
+        20.0,
         ge=LEAST,
         le=100_000,
         description="Megapixels per second expected until they are measured; 1080p at 25 fps is 52.",
@@ -68,8 +69,7 @@ class FleetCamera(CameraConfig):
 
         They contain the address's secrets.
         """
-        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={"id", "enabled", "pin", "expected_mpx"})
-        return settings | {"source": self.source.reveal()}
+        return {name: value for name, value in self.whole().items() if name not in _OF_THE_FLEET}
 
     def whole(self) -> dict[str, Any]:
         """Return all settings other than defaults, with the address's secrets."""
@@ -189,27 +189,21 @@ class FleetConfig(Section):
 
     @model_validator(mode="after")
     def _is_valid_for_every_engine(self) -> FleetConfig:
-        texts = str(self.engine)
-        for name in self.engine_names if ENGINE in texts else self.engine_names[:1]:
+        for number in range(1, self.engines.most + 1 if ENGINE in str(self.engine) else 2):
             try:
-                self.of_engine(name)
+                self.of_engine(f"engine-{number}")
             except ValidationError as error:
                 text = error_text(error, Config, command="partstream config schema")
                 raise ValueError(f"engine: {text}") from None
-            except RecursionError:
+            except (RecursionError, ValueError):
                 raise ValueError("engine: it contains itself") from None
         check_unique(self.cameras)
         self.cameras[:] = [camera.at_least(self.of_engine("engine-1").privacy.mode) for camera in self.cameras]
         return self
 
-    @property
-    def engine_names(self) -> list[str]:
-        """The names that engines may have."""
-        return [f"engine-{number}" for number in range(1, self.engines.most + 1)]
-
     def engine_settings(self, name: str) -> dict[str, Any]:
         """Return the configuration of the engine of this name, as `Config` takes it."""
-        return _for_engine(merged(ANY_PORT, self.engine), name)
+        return json.loads(json.dumps(merged(ANY_PORT, self.engine), default=str).replace(ENGINE, name))
 
     def of_engine(self, name: str) -> Config:
         """Return the same, checked."""
@@ -234,12 +228,3 @@ def naming_settings() -> Generator[None]:
         yield
     except ConfigError as error:
         raise ConfigError(named_in_fleet(str(error))) from None
-
-
-def _for_engine(value: Any, name: str) -> Any:
-    """Return settings with the engine's name in place of `{engine}` in all texts."""
-    if isinstance(value, dict):
-        return {key: _for_engine(one, name) for key, one in cast("dict[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [_for_engine(one, name) for one in cast("list[Any]", value)]
-    return value.replace(ENGINE, name) if isinstance(value, str) else value

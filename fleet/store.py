@@ -62,14 +62,11 @@ def camera_hidden(hidden: Mapping[str, Any]) -> Statement:
     return "INSERT OR IGNORE INTO hidden VALUES (?)", (json.dumps(hidden, sort_keys=True),)
 
 
-def placed(camera: str, generation: int, engine: str | None) -> Statement:
-    """Keep where a camera is placed."""
-    return "INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (camera, generation, engine)
-
-
-def place_forgotten(camera: str) -> Statement:
-    """Forget the place of a camera that was removed."""
-    return "DELETE FROM places WHERE camera = ?", (camera,)
+def placed(camera: str, place: tuple[int, str | None] | None) -> Statement:
+    """Keep generation and engine of a camera; None: it was removed."""
+    if place is None:
+        return "DELETE FROM places WHERE camera = ?", (camera,)
+    return "INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (camera, *place)
 
 
 def drained(engine: str, draining: bool) -> Statement:

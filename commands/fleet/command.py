@@ -173,6 +173,7 @@ def _running() -> Any:
 
 
 async def _up(config: Path, resource: str, *, stays: bool) -> int:
+    import ray
     from ray.exceptions import RayError
 
     from fleet import controller_actor
@@ -182,7 +183,7 @@ async def _up(config: Path, resource: str, *, stays: bool) -> int:
     try:
         addresses = await controller_actor.started(actor)
     except BaseException as error:
-        await asyncio.to_thread(_kill, actor)
+        await asyncio.to_thread(ray.kill, actor)
         if isinstance(error, RayError):
             fail(f"the controller's process can't start: {reason(error)}")
         raise
@@ -199,17 +200,12 @@ async def _up(config: Path, resource: str, *, stays: bool) -> int:
 
 async def _end(actor: Any) -> int:
     """Stop engines and controller in order; then what is left is killed."""
+    import ray
     from ray.exceptions import RayError
 
     try:
         await asyncio.wait_for(actor.end.remote(), ENDS_WITHIN_S)
     except (RayError, TimeoutError) as error:
         logger.warning("the fleet did not stop in order: %s", str(error) or f"not within {ENDS_WITHIN_S:.0f} s")
-    await asyncio.to_thread(_kill, actor)
+    await asyncio.to_thread(ray.kill, actor)
     return 0
-
-
-def _kill(actor: Any) -> None:
-    import ray
-
-    ray.kill(actor)

@@ -292,7 +292,7 @@ class FleetMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.fleet = Fleet(headroom=0.1, live_within_s=3, refused_s=5, hand_over_s=2, drain_at_once=2, rest_s=10)
+        self.fleet = Fleet(headroom=0.1, live_within_s=3, hand_over_s=2, rest_s=10)
         for name in ENGINES[:3]:
             self.fleet.join(name, 40, most=3, tags="t0")
         for name in CAMERAS:
