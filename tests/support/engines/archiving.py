@@ -14,7 +14,7 @@ import duckdb
 import support.engines.wire_messages as wire
 from stream.archive.archive import Archive
 from stream.archive.archiver import KINDS, Archiver
-from stream.messaging.publisher import Publisher
+from stream.messaging.publisher import MessageStore, Publisher
 from stream.settings.engine import PublishConfig
 from stream.subscriber import subscribe
 from support.waiting import PATIENCE_S, until
@@ -22,9 +22,14 @@ from telemetry.observer import Observer
 
 
 @asynccontextmanager
-async def publishing(run: str = wire.RUN, **settings: Any) -> AsyncIterator[Publisher]:
+async def publishing(
+    run: str = wire.RUN, store: MessageStore | None = None, **settings: Any
+) -> AsyncIterator[Publisher]:
+    """Run a publisher at free ports of this machine. `store` keeps its messages."""
     config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
     publisher = Publisher(config, run, Observer())
+    if store is not None:
+        publisher.keep_in(store)
     await publisher.start()
     try:
         yield publisher

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 import support.engines.wire_messages as wire
-from stream.messaging.publisher import MessageStore, Publisher
+from stream.messaging.publisher import Publisher
 from stream.results import Alert, EngineAddress, Event, Frame, Place, Stats, Status
-from stream.settings.engine import PublishConfig
+from support.engines.archiving import publishing
 from support.incidents import alert
-from telemetry.observer import Observer
+from support.slow_work import pace
 
-
-@asynccontextmanager
-async def publishing(store: MessageStore | None = None, **settings: Any) -> AsyncIterator[Publisher]:
-    """Run a publisher at free ports of this machine. `store` keeps its messages."""
-    config = PublishConfig(**{"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0", **settings})
-    publisher = Publisher(config, secrets.token_hex(16), Observer())
-    if store is not None:
-        publisher.keep_in(store)
-    await publisher.start()
-    try:
-        yield publisher
-    finally:
-        await publisher.stop()
+INTERVAL_S = 0.01
 
 
 class PublishingEngine:
-    """Publishes results of cameras with the generation of their placement."""
+    """Publishes messages of cameras with the generation of their placement."""
 
     def __init__(self, name: str, publisher: Publisher) -> None:
         self.publisher = publisher
@@ -41,30 +33,33 @@ class PublishingEngine:
 
     def frame(self, camera: str, generation: int, epoch: int = 1) -> Frame:
         """Publish the camera's next result."""
-        number = self._numbers[camera] = self._numbers.get(camera, -1) + 1
-        return self.publisher.publish(_of(wire.frame(camera, epoch, number), generation))
+        return self.publisher.publish(replace(wire.frame(camera, epoch, self._next(camera)), generation=generation))
 
     def frames(self, camera: str, generation: int, count: int) -> list[Frame]:
         """Publish several results."""
         return [self.frame(camera, generation) for _ in range(count)]
 
-    def event(self, camera: str, generation: int, epoch: int = 1) -> Event:
+    def event(self, camera: str, generation: int) -> Event:
         """Publish an event of the camera."""
-        return self.publisher.publish(_of(wire.event(camera, epoch), generation))
+        return self.publisher.publish(replace(wire.event(camera, 1), generation=generation))
 
-    def alert(self, camera: str, generation: int, state: Literal["began", "updated", "cleared"] = "began") -> Alert:
-        """Publish an alert of the camera."""
-        number = self._numbers[camera] = self._numbers.get(camera, -1) + 1
+    def alert(self, camera: str, generation: int) -> Alert:
+        """Publish the begin of an alert of the camera."""
+        number = self._next(camera)
         name = f"{self.publisher.run[:8]}-{camera}-{number}"
-        return self.publisher.publish(alert(number, state, camera=camera, alert=name, generation=generation))
+        return self.publisher.publish(alert(number, "began", camera=camera, alert=name, generation=generation))
 
-    def status(self, camera: str, generation: int, state: str = "live") -> Status:
+    def status(self, camera: str, generation: int, state: Any = "live") -> Status:
         """Publish a status of the camera."""
-        return self.publisher.publish(_of(wire.status(camera), generation, state=state))
+        return self.publisher.publish(replace(wire.status(camera), generation=generation, state=state))
 
     def stats(self) -> Stats:
         """Publish statistics."""
         return self.publisher.publish(wire.stats())
+
+    def _next(self, camera: str) -> int:
+        number = self._numbers[camera] = self._numbers.get(camera, -1) + 1
+        return number
 
 
 class Directory:
@@ -80,40 +75,53 @@ class Directory:
         generation: int,
         engine: PublishingEngine | EngineAddress | None,
         previous: PublishingEngine | None = None,
-        state: str | None = None,
+        state: Any = None,
         reason: str = "",
     ) -> Place:
         """Announce that an engine has the camera, or with None that none has it."""
         address = engine.address if isinstance(engine, PublishingEngine) else engine
-        return self.publisher.publish(
-            Place(
-                run="",
-                seq=0,
-                camera=camera,
-                state=state or ("placed" if address is not None else "unplaced"),  # pyright: ignore[reportArgumentType]
-                generation=generation,
-                at_us=1_790_000_000_000_000,
-                address=address,
-                previous=previous.address if previous is not None else None,
-                previous_generation=generation - 1 if previous is not None else None,
-                reason=reason,
-            )
-        )
+        state = state or ("placed" if address is not None else "unplaced")
+        given = {"camera": camera, "state": state, "generation": generation, "address": address, "reason": reason}
+        if previous is not None:
+            given |= {"previous": previous.address, "previous_generation": generation - 1}
+        return self.publisher.publish(Place(run="", seq=0, at_us=1, **given))
 
 
 @asynccontextmanager
 async def engine(name: str, **settings: Any) -> AsyncIterator[PublishingEngine]:
     """Run an engine's publisher."""
-    async with publishing(**settings) as publisher:
+    async with publishing(secrets.token_hex(16), **settings) as publisher:
         yield PublishingEngine(name, publisher)
 
 
 @asynccontextmanager
 async def directory(**settings: Any) -> AsyncIterator[Directory]:
     """Run a directory."""
-    async with publishing(**settings) as publisher:
+    async with publishing(secrets.token_hex(16), **settings) as publisher:
         yield Directory(publisher)
 
 
-def _of(message: Any, generation: int, **changes: Any) -> Any:
-    return msgspec.structs.replace(message, generation=generation, **changes)
+@contextmanager
+def engine_process(*cameras: str) -> Iterator[tuple[SpawnProcess, EngineAddress]]:
+    """Run a process that publishes results of cameras with generation 1, until it is killed. Yield its address, too."""
+    spawning = multiprocessing.get_context("spawn")
+    here, there = spawning.Pipe()
+    process = spawning.Process(target=_publish_until_killed, args=(there, cameras))
+    process.start()
+    try:
+        yield process, here.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+def _publish_until_killed(told: Connection, cameras: tuple[str, ...]) -> None:
+    async def publish() -> None:
+        async with engine("process") as own:
+            told.send(own.address)
+            while True:
+                for camera in cameras:
+                    own.frame(camera, 1)
+                await pace(INTERVAL_S)
+
+    asyncio.run(publish())
