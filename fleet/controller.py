@@ -1,6 +1,6 @@
 """The controller of a fleet: which cameras there are, which engine has each, and how many engines there are.
 
-It lives in one event loop. What the placement decides is written to the store, told to the engines and published in
+It lives in one event loop. What the placement decides is written to the store, sent to the engines and published in
 the directory, in this order. Places are also known to the engines, so that one that could not be written is tried
 again while everything goes on; a change of a camera is answered only when it is written.
 """
@@ -135,7 +135,7 @@ class Controller:
         if draining != (engine in self.drains):
             await self.cameras.write([drained(engine, draining)])
             (self.drains.add if draining else self.drains.discard)(engine)
-            logger.info("engine %s: %s", engine, "its cameras are moved away" if draining else "it may have cameras")
+            logger.info("engine %s is %s", engine, "being drained" if draining else "no longer drained")
             self._empty_or_not(engine)
 
     def replace(self, engine: str) -> None:

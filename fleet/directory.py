@@ -17,7 +17,7 @@ from telemetry.observer import Observer
 TOPICS_PER_CAMERA = 2
 """Cameras that were removed keep their numbers for a while, in case that they return."""
 MOST_REMOVED = 4096
-"""Removed cameras that readers are still told of."""
+"""Removed cameras whose last message is kept."""
 
 
 class Directory:
@@ -40,9 +40,9 @@ class Directory:
             await self.publisher.start()
 
     def announce(self, name: str, camera: Camera | None) -> None:
-        """Publish where a camera is from now on, if it is anything new; None: it was removed.
+        """Publish where a camera is from now on, if that has changed; None: it was removed.
 
-        That it was removed stays a last value, for readers that are not connected. The earliest of too many ends.
+        The message of a removed camera stays a last value, for readers that connect later, up to `MOST_REMOVED`.
         """
         before = self.places.pop(name, None)
         place = self._place(name, camera, before.generation if before is not None else 0)

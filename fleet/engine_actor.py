@@ -1,6 +1,6 @@
 """The Ray actor that runs one engine in its process.
 
-It is made by the controller, which then tells it the engine's configuration and cameras, sealed: they contain
+It is made by the controller, which then sends it the engine's configuration and cameras, sealed: they contain
 passwords, and Ray's arguments can be read by others. It ends with its node. Ray does not start it again, because the
 controller learns of an end at once and makes another one; a restart by Ray would delay that by a second.
 """
@@ -53,13 +53,13 @@ class EngineActor:
             self._running = asyncio.create_task(self._run(json.loads(self._opener.open(sealed))))
         await asyncio.shield(self._running)
 
-    async def _run(self, told: dict[str, Any]) -> None:
+    async def _run(self, startup: dict[str, Any]) -> None:
         from stream.cameras.fleet_member import Identity  # here, because the controller does without
         from stream.config import Config
         from stream.engine import Engine
 
-        identity = Identity(told["name"], told["node"], told["host"], told["capacity"])
-        async with Engine(Config.model_validate(told["engine"]), fleet=identity) as engine:
+        identity = Identity(startup["name"], startup["node"], startup["host"], startup["capacity"])
+        async with Engine(Config.model_validate(startup["engine"]), fleet=identity) as engine:
             self._engine = engine
             try:
                 await engine.wait()

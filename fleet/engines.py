@@ -1,7 +1,7 @@
 """The engines of a fleet, as the controller has them: makes their actors, asks what they do, and notes their end.
 
 Each engine has one task, from when its actor is made until this has ended. Ray places the actor: while no node has
-room, the task waits, which is what Ray's autoscaler sees. The actor's death is told by Ray at once; one that does not
+room, the task waits, which is what Ray's autoscaler sees. Ray reports the actor's death at once; one that does not
 answer for `SILENT_S`, because its node is paused or cut off, is killed and counts as dead.
 """
 
@@ -56,7 +56,7 @@ class Engine:
     pin: str | None = None
     """The tag that its node must have; None: any."""
     wanted: Assignment | None = None
-    """What it was told last; it is told again if its status has another number."""
+    """The last assignment; it is sent again if the engine's status has another number."""
     why: str = ""
     """Why it has ended."""
     key: bytes = b""
@@ -84,7 +84,7 @@ class Engines:
     ) -> None:
         self.all: dict[str, Engine] = {}
         self.ended: dict[str, Engine] = {}
-        """Engines that have ended other than in order and have not joined since, by name."""
+        """Engines that have ended unexpectedly and have not joined since, by name."""
         self.lost = 0
         """How many have ended so."""
         self._config = config
@@ -214,14 +214,14 @@ class Engines:
         settings = self._config.engine_settings(engine.name)
         # An engine that other machines reach has its node's address in its own.
         is_public = any(bound in settings["publish"]["endpoint"] for bound in ("0.0.0.0", "*", "[::]"))
-        told = {
+        startup = {
             "engine": settings,
             "name": engine.name,
             "node": engine.node,
             "host": host if is_public else None,
             "capacity": self._config.engines.capacity,
         }
-        await engine.handle.run.remote(seal(json.dumps(told).encode(), engine.key))
+        await engine.handle.run.remote(seal(json.dumps(startup).encode(), engine.key))
 
     async def _ask(self, engine: Engine) -> None:
         """Ask the engine what it does, as long as it answers. Raises `TimeoutError` with a sentence."""

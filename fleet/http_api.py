@@ -80,9 +80,9 @@ class ControllerApi:
     def routes(self) -> list[Route]:
         """Return the routes other than those of the page's files."""
         controller, drain = self.controller, ROOT + "/fleet/drain/{name}"
-        drained, undrained = (Answer(204, "It is being drained."),), (Answer(204, "It may have cameras."),)
+        drained, undrained = (Answer(204, "It is being drained."),), (Answer(204, "It is no longer drained."),)
         restarted = (Answer(204, "It is drained, and ends; another one takes its place."),)
-        undo = "Let an engine, or all engines of a node, have cameras again."
+        undo = "End the drain of an engine, or of all engines of a node."
         cameras = CameraRoutes(
             lambda: controller.cameras.all,
             lambda camera_id: camera_view(controller, camera_id),
@@ -106,7 +106,7 @@ class ControllerApi:
         return json_response(status_view(self.controller))
 
     async def _drain(self, request: web.Request) -> web.Response:
-        """Move the cameras of an engine, or of all engines of a node, away, and give it no more."""
+        """Drain an engine, or all engines of a node: move its cameras away, and assign no others to it."""
         name, controller = request.match_info["name"], self.controller
         found = [engine.name for engine in controller.engines.all.values() if name in (engine.name, engine.node)]
         if not found and name in controller.drains:

@@ -19,7 +19,7 @@ from telemetry.exposition import Series, family_of
 PER_ENGINE = ("engine", "node")
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_ready", "gauge", "1 if the controller is ready, 0 if it is starting or cannot write its store."),
-    MetricSpec("fleet_cameras", "gauge", "Cameras, by where they are.", ("state",)),
+    MetricSpec("fleet_cameras", "gauge", "Cameras, by state.", ("state",)),
     MetricSpec("fleet_unplaced_cameras", "gauge", "Cameras that no engine has, by reason.", ("reason",)),
     MetricSpec("fleet_engines", "gauge", "Engines, by state.", ("state",)),
     MetricSpec("fleet_engines_wanted", "gauge", "Engines that the cameras need, with the reserve."),
@@ -27,10 +27,10 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("fleet_engine_max_cameras", "gauge", "Cameras that the engine can take.", PER_ENGINE),
     MetricSpec("fleet_engine_load_mpx", "gauge", "Megapixels per second of the engine's cameras.", PER_ENGINE),
     MetricSpec("fleet_engine_capacity_mpx", "gauge", "Megapixels per second that the engine can take.", PER_ENGINE),
-    MetricSpec("fleet_engine_room_mpx", "gauge", "Megapixels per second of cameras that it may still get.", PER_ENGINE),
-    MetricSpec("fleet_engine_heard_seconds", "gauge", "Time since the engine was heard last.", PER_ENGINE),
-    MetricSpec("fleet_engines_lost_total", "counter", "Engines that have ended other than in order."),
-    MetricSpec("fleet_assignments_total", "counter", "Times that a camera was given to an engine.", ("reason",)),
+    MetricSpec("fleet_engine_room_mpx", "gauge", "Megapixels per second that further cameras may use.", PER_ENGINE),
+    MetricSpec("fleet_engine_heard_seconds", "gauge", "Time since the engine's last answer.", PER_ENGINE),
+    MetricSpec("fleet_engines_lost_total", "counter", "Engines that have ended unexpectedly."),
+    MetricSpec("fleet_assignments_total", "counter", "Assignments of cameras to engines.", ("reason",)),
     MetricSpec("fleet_curve_refused_total", "counter", "Readers refused because their key is not listed."),
     MetricSpec("fleet_store_writable", "gauge", "1 if the store can be written, 0 if writing fails."),
     MetricSpec("fleet_http_refused_total", "counter", "HTTP requests and connections refused.", ("reason",)),

@@ -36,7 +36,7 @@ class PassOffice:
         return signed(Pass(name, page, until_ms, sorted(cameras)), self.key(engine, run))
 
     def key(self, engine: str, run: str) -> bytes:
-        """Return the key of this run of an engine, which is told to it, 32 bytes."""
+        """Return the key of this run of an engine, which is sent to it, 32 bytes."""
         return hmac.new(self._secret, f"{engine}\0{run}".encode(), hashlib.sha256).digest()
 
 

@@ -22,7 +22,7 @@ from stages.settings import Section
 MEASURE_WEIGHT = 0.2
 """Weight of a new measurement in the average of a camera's cost."""
 CHEAPER = 0.8
-"""What is left each second of an expected cost that is above the usual one, while no engine has room for it."""
+"""Factor by which an expected cost above the usual one falls each second, while no engine has room for it."""
 USUAL_MPX = 1.0  # before any was measured
 MOST_TRIES = 20
 REFUSED_S = 60.0
@@ -30,7 +30,7 @@ REFUSED_S = 60.0
 DRAINED_AT_ONCE = 8
 """Cameras of a drained engine that move at the same time."""
 SUFFERS_S = 5.0
-"""An engine gives no camera before it has suffered for so long: 1.3 times the least moves in a simulation, not 1.8."""
+"""Time of overload before an engine gives a camera away: 1.3 times the least moves in a simulation, not 1.8."""
 Code = Literal["", "no_room", "no_engine", "refused", "pin_absent", "pin_drained"]
 """Why no engine has a camera, or why it has not left one that is drained."""
 Cause = Literal["new", "kept", "lost", "refused", "not_live", "drain", "overload", "pin"]
@@ -105,7 +105,7 @@ class EngineState(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Camera:
-    """A camera and its place: `engine`, with the highest `generation` ever given, since `placed_s`.
+    """A camera and its placement: `engine`, with the highest `generation` ever given, since `placed_s`.
 
     `old`: engine and generation that go on until it is live. `cost`: Mpx/s, expected until it is `measured`. `reason`:
     why it is there, or nowhere. `tries`: how often in a row it was `refused`, or not live in time. `refusals`: until
@@ -186,7 +186,7 @@ class Placement:
 
     def restore(self, camera: str, wish: Wish, generation: int, engine: str | None) -> None:
         """Take over a camera as written, before the first tick. An engine that does not report has to be `gone`."""
-        one = self.cameras[camera] = Camera(camera, wish, wish.cost, generation, reason="it was so before")
+        one = self.cameras[camera] = Camera(camera, wish, wish.cost, generation, reason="as before the restart")
         if wish.enabled and engine is not None:
             self._put(one, self.engines.setdefault(engine, Engine(engine)))
         elif wish.enabled:
@@ -259,13 +259,13 @@ class Placement:
         self.engines.pop(engine, None)
 
     def drain(self, engine: str) -> None:
-        """Let an engine get no cameras, and move those that it has to others; also one that is to stop."""
+        """Move the cameras of an engine to others, and assign none to it; also for one that is to stop."""
         self.drains.add(engine)
         if (one := self.engines.get(engine)) is not None:
             self._sort(one)
 
     def undrain(self, engine: str) -> None:
-        """Let an engine get cameras again."""
+        """End the drain of an engine."""
         self.drains.discard(engine)
         if (one := self.engines.get(engine)) is not None:
             self._sort(one)
@@ -453,7 +453,7 @@ class Placement:
             return "refused", camera.refused
         which = "no engine" if pin is None else f"no engine that has {pin}"
         free = next((-free for free, name in self._freest if _fits(camera, self.engines[name])), None)
-        left = "all are full" if free is None else f"the freest has {free:.3g}"
+        left = "all are full" if free is None else f"at most {free:.3g} are free"
         return "no_room", f"{which} has room: it needs {camera.cost:.3g} Mpx/s, {left}"
 
     def _best(self, camera: Camera, now_s: float, but: Collection[str | None] = ()) -> Engine | None:

@@ -81,7 +81,7 @@ class Proxy:
     ) -> None:
         self.endpoint = serving.endpoint
         self.heard = asyncio.Event()
-        """Set once the directory has told of a camera."""
+        """Set once the directory has named a camera."""
         self._serving = serving
         self._kinds = kinds
         self._passed: Counter[str] = Counter(dict.fromkeys(kinds, 0))

@@ -43,8 +43,8 @@ class FleetCamera(CameraConfig):
         None,
         min_length=1,
         max_length=128,
-        description="Where alone it can be read, for example because a capture device is there: a resource of a Ray "
-        "node, such as `gate-usb` or `node:10.0.0.3`, or a label, as `key=value`. Unset: anywhere.",
+        description="Read it only on nodes with this tag, for example because they have a capture device: a resource "
+        "of a Ray node, such as `gate-usb` or `node:10.0.0.3`, or a label, as `key=value`. Unset: on any node.",
     )
     expected_mpx: float = Field(
         20.0,
@@ -61,7 +61,7 @@ class FleetCamera(CameraConfig):
 
     @property
     def wish(self) -> Wish:
-        """What the placement has to know."""
+        """What the placement depends on."""
         return Wish(self.enabled, self.pin, self.expected_mpx)
 
     def for_engine(self) -> dict[str, Any]:
@@ -110,8 +110,8 @@ class ControllerConfig(Section):
     http: FleetHttpConfig = Field(default_factory=FleetHttpConfig)  # pyright: ignore[reportArgumentType]
     store: Path = Field(
         Path("fleet.db"),
-        description="SQLite file with cameras, places and drains. It contains the cameras' passwords and is readable "
-        "only by its owner. Its folder is created.",
+        description="SQLite file with cameras, placements and drains. It contains the cameras' passwords and is "
+        "readable only by its owner. Its folder is created.",
     )
     curve_secret_key_file: Path | None = Field(
         None,
@@ -143,8 +143,8 @@ class ControllerConfig(Section):
 class EnginesConfig(Section):
     """How many engines there are, and what Ray gives each."""
 
-    least: int = Field(1, ge=0, le=10_000, description="Engines that are there in any case.")
-    most: int = Field(64, ge=1, le=10_000, description="Most engines.")
+    least: int = Field(1, ge=0, le=10_000, description="Minimum number of engines.")
+    most: int = Field(64, ge=1, le=10_000, description="Maximum number of engines.")
     reserve: int = Field(1, ge=0, le=1000, description="Engines beyond those that the cameras need.")
     num_cpus: float = Field(1.0, ge=0, le=4096, description="CPUs that Ray reserves for an engine.")
     num_gpus: float = Field(0.0, ge=0, le=64, description="GPUs that Ray reserves for an engine.")

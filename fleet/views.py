@@ -83,7 +83,7 @@ class FleetEngineView(msgspec.Struct, frozen=True):
     state: Annotated[
         EngineState,
         about(
-            "`waiting`: no node has room for it. `starting`: it loads its model. `running`: it may have cameras. "
+            "`waiting`: no node has room for it. `starting`: it loads its model. `running`: it takes cameras. "
             "`draining` and `stopping`: its cameras are moved away. `lost`: it has ended, and another one is not there "
             "yet."
         ),
@@ -93,7 +93,7 @@ class FleetEngineView(msgspec.Struct, frozen=True):
     cameras: Annotated[int, about("Cameras that it has.")]
     load: Annotated[float, about("Megapixels per second of its cameras.")]
     suffers: Annotated[bool, about("Whether it has too much to do: it drops frames, is late, or says so.")]
-    heard_s: Annotated[float, about("Seconds since it was heard last.")]
+    heard_s: Annotated[float, about("Seconds since its last answer.")]
     address: Annotated[EngineAddress | None, about("Where it is reached; null before it has joined.")]
     report: Annotated[EngineReport | None, about("What it measures of itself; null unless it runs.")]
 

@@ -20,7 +20,7 @@ SOURCES_HELP = (
     "controller.http.camera_schemes, or have to be written into the fleet's configuration."
 )
 MOST_REASONS = 100
-"""Cameras of which it is said what is wrong; further ones are counted."""
+"""Cameras whose problem is shown; further ones are counted."""
 IdsArgument = Annotated[list[str], typer.Argument(metavar="ID", help="Cameras.")]
 
 
@@ -48,25 +48,25 @@ def list_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_jso
 
 
 def say_reasons(cameras: list[dict[str, Any]]) -> None:
-    """Say of cameras that have failed or have no engine why."""
-    told: list[str] = []
+    """Say why cameras have failed or have no engine."""
+    why: list[str] = []
     for camera in cameras:
         name, status = camera["id"], camera["status"]
         if status["reason"]:
-            told.append(f"{name} has failed on {camera['place']['engine']} ({status['reason']}): {status['message']}")
+            why.append(f"{name} has failed on {camera['place']['engine']} ({status['reason']}): {status['message']}")
         elif status["state"] == "unplaced":
-            told.append(f"{name} has no engine: {status['message']}")
-    for sentence in told[:MOST_REASONS]:
+            why.append(f"{name} has no engine: {status['message']}")
+    for sentence in why[:MOST_REASONS]:
         say(sentence)
-    if len(told) > MOST_REASONS:
-        say(f"and {len(told) - MOST_REASONS} more: `partstream fleet camera list --json`")
+    if len(why) > MOST_REASONS:
+        say(f"and {len(why) - MOST_REASONS} more: `partstream fleet camera list --json`")
 
 
 @camera_app.command("add", epilog=lines("`partstream fleet camera add door=rtsp://… yard=rtsp://…`"))
 def add_command(
     sources: Annotated[list[str], typer.Argument(metavar="ID=SOURCE", help=SOURCES_HELP)],
     pin: Annotated[
-        str | None, typer.Option(metavar="TAG", help="A resource or label of the Ray node that alone can read them.")
+        str | None, typer.Option(metavar="TAG", help="Read them only on Ray nodes with this resource or label.")
     ] = None,
     max_fps: Annotated[
         float | None,
@@ -90,7 +90,7 @@ def add_command(
 
 @camera_app.command("remove")
 def remove_command(cameras: IdsArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
-    """Remove cameras. The exit code is 1 if there is no camera of one of the ids; the others are removed."""
+    """Remove cameras. The exit code is 1 if one of them does not exist; the others are removed."""
     client = ControllerClient(url, token)
     missing = False
     for name in cameras:
@@ -100,7 +100,7 @@ def remove_command(cameras: IdsArgument, url: UrlOption = DEFAULT_URL, token: To
             if error.kind != "no-such-camera":
                 raise
             missing = True
-            print_error(f"there is no camera {name}: `partstream fleet camera list` shows those that there are")
+            print_error(f"there is no camera {name}: `partstream fleet camera list` lists them")
         else:
             say(f"{name} is removed")
     if missing:

@@ -199,7 +199,7 @@ async def _up(config: Path, resource: str, *, stays: bool) -> int:
 
 
 async def _end(actor: Any) -> int:
-    """Stop engines and controller in order; then what is left is killed."""
+    """Stop engines and controller in order. Kill the controller if it has not ended by then."""
     import ray
     from ray.exceptions import RayError
 

@@ -44,7 +44,7 @@ def status_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_j
 
 
 def drain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
-    """Move the cameras of an engine or a node away, and give it no more.
+    """Move the cameras of an engine or a node away, and assign no others to it.
 
     Returns at once; `status` shows when it is empty. Cameras that are pinned to it stay without an engine.
     """
@@ -53,9 +53,9 @@ def drain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: Token
 
 
 def undrain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
-    """Let an engine or a node have cameras again."""
+    """End the drain of an engine or a node."""
     ControllerClient(url, token).ask("DELETE", "fleet", "drain", name)
-    say(f"{name} may have cameras")
+    say(f"{name} is no longer drained")
 
 
 def restart_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
@@ -90,7 +90,7 @@ def _await_joined(client: ControllerClient, name: str, run: str) -> None:
             say(f"{name} has joined, run {engine['address']['run'][:8]}")
             return
         time.sleep(POLL_S)
-    say(f"{name} is not needed any more")
+    say(f"{name} is no longer needed")
 
 
 def _show(status: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def _cells(engine: dict[str, Any]) -> list[str]:
 
 
 def _remarks(engine: dict[str, Any]) -> list[str]:
-    """Return what has to be said about an engine, each to follow its name."""
+    """Return remarks on an engine, each to follow its name."""
     report = engine["report"]
     if report is None:
         of_states = {

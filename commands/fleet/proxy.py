@@ -113,7 +113,7 @@ async def _serve(proxy: Proxy, directory: str) -> int:
 
 
 async def _remind(proxy: Proxy, directory: str) -> None:
-    """Log what may be wrong if the directory tells of no camera."""
+    """Log what may be wrong if the directory names no camera."""
     from commands.console.silence import silence
 
     try:

@@ -29,7 +29,7 @@ from telemetry.tally import quantile
 
 MEASURE_EVERY_S = 1.0
 LEAST_BUSY = 0.05
-"""Share of the time in which the model worked, below which its capacity cannot be told: the estimate would be at least
+"""Share of the time in which the model worked, below which its capacity is not measured: the estimate would be at least
 twenty times the present load."""
 LONGEST_MESSAGE = 300
 """Characters of what ended a camera."""

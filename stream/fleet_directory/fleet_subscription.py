@@ -68,7 +68,7 @@ class _Link:
         self.engine = engine
         self.cameras: set[str] = set()
         self.gaps: list[Gap] = []
-        """Those to be told before the next message."""
+        """Those to be reported before the next message."""
         self.queued = 0
         """Its messages and gaps that wait for the caller, or for a place in the queue."""
         self.subscription: EngineSubscription[Received]
@@ -208,7 +208,7 @@ class FleetSubscription(Subscription[AnyMessage]):
                 continue
             known = self._places.get(place.camera)
             if known is not None and place.generation < known.generation:
-                continue  # of a directory that has lost its memory, or that a newer one has replaced
+                continue  # of a directory that has lost its store, or that a newer one has replaced
             self._places[place.camera] = place
             self._connect(place)
             self._changed.add(place.camera)
@@ -218,7 +218,7 @@ class FleetSubscription(Subscription[AnyMessage]):
     def _settled(self, place: Place) -> bool:
         """Whether no engine is followed for a camera but the one that has it.
 
-        An engine that the coordinator does not hear may still publish a camera that is placed nowhere.
+        An engine that the controller cannot reach may still publish a camera that is unplaced.
         """
         if place.state in ENDED or not self._kinds:
             return True

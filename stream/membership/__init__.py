@@ -1,1 +1,1 @@
-"""What an engine of a fleet has to know: messages of the controller, its addresses, and passes of viewers."""
+"""Membership of an engine in a fleet: messages to and from the controller, addresses, and passes of viewers."""

@@ -26,7 +26,7 @@ def public(address: str, host: str | None) -> str:
 
 
 def public_http(address: str | None, host: str | None, endpoint: str) -> str | None:
-    """Return the address of the HTTP server as those reach it that are told `endpoint`, the engine's public one.
+    """Return the address of the HTTP server for those that reach the engine at `endpoint`, its public one.
 
     None if there is no server, or it listens on loopback only and `endpoint` is for other hosts.
     """

@@ -1,6 +1,6 @@
-"""What an engine of a fleet and the fleet's controller tell each other, as JSON.
+"""The messages between an engine of a fleet and the fleet's controller, as JSON.
 
-Both sides tell complete states, so that a lost or repeated message costs nothing.
+Both sides send complete states, so that a lost or repeated message costs nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Passes: with one, a viewer of the fleet's live page may look at some cameras of one engine for a short time.
 
-The controller signs a pass with a key that it makes for each run of an engine and tells with its assignment. The engine
-verifies passes without asking anyone. Times are the controller's monotonic clock, which it tells once a second, so that
+The controller signs a pass with a key that it makes for each run of an engine and sends with its assignment. The engine
+verifies passes without asking anyone. Times are the controller's monotonic clock, which it sends once a second, so that
 the clocks of the machines need not agree.
 """
 
@@ -67,7 +67,7 @@ class Passes:
     def learn(self, key: str, origins: Iterable[str]) -> None:
         """Take over a key, 32 bytes as hexadecimal digits. Another one, of another controller, ends all passes.
 
-        A controller tells its time before its key, so that passes are accepted from now on.
+        A controller sends its time before its key, so that passes are accepted from now on.
         """
         if (new := bytes.fromhex(key)) != self._key:
             self._key = new
@@ -75,7 +75,7 @@ class Passes:
         self.origins = frozenset(origins)
 
     def told_time(self, controller_ms: float) -> None:
-        """Take over the controller's time, which it told a moment ago."""
+        """Take over the controller's time, which it sent a moment ago."""
         self._ahead_ms = controller_ms - self._now_ms()
 
     def accepted(self, text: str) -> Pass | None:

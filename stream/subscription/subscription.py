@@ -118,7 +118,7 @@ class Generations:
     """The highest generation seen of each camera, for a reader of one engine or of a proxy.
 
     While a camera is moved, its old and its new engine publish it for a moment, and an engine that has lost its
-    coordinator may publish it for long. Each placement has a generation, which is higher than that of the one before.
+    controller may publish it for long. Each placement has a generation, which is higher than that of the one before.
     It is checked before the numbering is followed, because messages of two engines on one topic would make it useless.
     """
 

@@ -149,7 +149,7 @@ def test_a_camera_without_room_says_what_it_needs_and_is_placed_when_an_engine_j
     assert camera.code == "no_engine"
     fleet.join("a", 3)
     fleet.decide()
-    assert (camera.code, camera.reason) == ("no_room", "no engine has room: it needs 12 Mpx/s, the freest has 3")
+    assert (camera.code, camera.reason) == ("no_room", "no engine has room: it needs 12 Mpx/s, at most 3 are free")
     assert fleet.placement.missing().keys() == {None}
     fleet.join("b")
     fleet.decide()
