@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from commands.fleet import control
 from fleet import engines as engines_module
 from run_stream import app
+from stream.membership.messages import CameraReport
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
 from support.fleet.local_cluster import LocalCluster, SimulatedEngine, cameras, configured, serving
 from support.ports import reserved_port
@@ -70,7 +71,7 @@ async def test_engines_and_cameras_that_need_attention_are_named_with_what_is_wr
         ):
             engine.report = msgspec.structs.replace(plain, **report)
             assert (await shows(client, shown)).exit_code == 0
-        engine.state, engine.reason, engine.message = "ended", "bad_address", "it is no address"
+        engine.camera = CameraReport(0, "ended", reason="bad_address", message="it is no address")
         for command in (("status",), ("camera", "list")):
             await shows(client, "c0 has failed on engine-1 (bad_address): it is no address", *command)
         assert (await shows(client, "cameras: 2 failed")).exit_code == 1

@@ -21,6 +21,7 @@ from fleet.controller import Controller
 from fleet.controller_actor import ControllerService
 from fleet.engines import Engine
 from fleet.store import Store, StoreError
+from stream.membership.messages import CameraReport
 from stream.results import Place, decode
 from stream.settings.config_error import ConfigError
 from support.fleet.local_cluster import (
@@ -238,7 +239,7 @@ async def test_an_engine_is_made_for_a_pinned_camera_and_waits_for_its_node_as_l
 async def test_a_camera_that_an_engine_refuses_goes_to_another(tmp_path: Path) -> None:
     async with serving(configured(tmp_path, engines=TWO)) as (controller, _, cluster):
         await until(lambda: len(controller.placement.engines) == 2)
-        cluster["engine-1"].refuses = "no such file"
+        cluster["engine-1"].camera = CameraReport(0, "ended", refused="no such file")
         await controller.cameras.put("c0", {"source": "pattern:"})
         await until(lambda: settled(controller, cluster, 1))
         assert "engine-1 refused it: no such file" in controller.placement.cameras["c0"].reason

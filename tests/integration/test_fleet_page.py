@@ -43,7 +43,7 @@ async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_pat
         privacy = f"document.querySelector({json.dumps(tile(UNPLACED, '.privacy'))})"
         await page.wait_for(f"!{privacy}.hidden && {privacy}.textContent === 'Drawn, no pixels'")
         await page.wait_for("document.querySelector('#health-text').textContent === '1 of 5 cameras down'")
-        await until(lambda: [fleet.streams(FIRST), fleet.streams(SECOND)] == [2, 2])  # messages and pictures
+        await until(lambda: [fleet.engine(name)._http.streams for name in (FIRST, SECOND)] == [2, 2])  # and messages
 
         await page.evaluate("globalThis.same = true")
         moved = fleet.of(FIRST)
@@ -51,7 +51,7 @@ async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_pat
         await until(lambda: fleet.of(SECOND) == set(CAMERAS))
         for camera in moved:
             await page.wait_for(drawn(camera, after=str(await page.evaluate("performance.now()"))))
-        await until(lambda: fleet.streams(FIRST) == 0)
+        await until(lambda: fleet.engine(FIRST)._http.streams == 0)
         assert await page.evaluate("globalThis.same")
         assert [error for error in page.errors if "status of 401" not in error] == []
 
@@ -80,9 +80,8 @@ async def test_while_the_controller_is_away_pictures_go_on_until_passes_end_and_
             await page.wait_for(drawn(camera))
         now_ms = time.monotonic_ns() / 1e6
         for name in (FIRST, SECOND):
-            member = fleet.engine(name).member
-            assert member is not None
-            monkeypatch.setattr(member.passes, "_now_ms", lambda: now_ms)  # passes end when the test says so
+            passes = fleet.engine(name).member.passes
+            monkeypatch.setattr(passes, "_now_ms", lambda: now_ms)  # passes end when the test says so
         health = "document.querySelector('#health-text').textContent"
         await fleet.cluster.service.stop()
         await page.wait_for(

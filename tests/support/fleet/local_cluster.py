@@ -12,8 +12,8 @@ from typing import Any
 from unittest import mock
 
 import aiohttp
-import msgspec
 import ray
+from msgspec.structs import replace
 from ray.exceptions import RayError
 
 import fleet.controller as controller_module
@@ -24,20 +24,15 @@ from fleet.engine_actor import EngineActor
 from fleet.engines import Engine, Engines
 from fleet.sealing import Opener
 from fleet.settings import FleetConfig
-from stream.membership.messages import (
-    Assigned,
-    CameraReport,
-    EngineReport,
-    EngineStatus,
-    decode_assignment,
-    encode,
-)
-from stream.results import CameraState, EngineAddress
+from stream.membership.messages import Assigned, CameraReport, EngineReport, EngineStatus, decode_assignment, encode
+from stream.results import EngineAddress
 from support.engines.controlled_engine import Client
 
 ANY = "tcp://127.0.0.1:0"
 EVERY_S = 0.02
 """How often the controller does what is due, and asks engines."""
+EVERY = (engines_module, "ASK_EVERY_S"), (engines_module, "AGAIN_S")
+EVERY += (controller_module, "TICK_S"), (controller_module, "NEEDED_FOR_S")
 
 
 def described(name: str, key: bytes) -> dict[str, Any]:
@@ -48,7 +43,7 @@ def described(name: str, key: bytes) -> dict[str, Any]:
 
 
 class SimulatedEngine:
-    """An engine that has what it is assigned, at once. `report`, `state`, `refuses` and others are what it tells."""
+    """An engine that has what it is assigned, at once. It tells its `report`, and of each camera that of `camera`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -57,13 +52,9 @@ class SimulatedEngine:
         self.cameras: dict[str, Assigned] = {}
         self.number = 0
         self.report = EngineReport(100.0, 64)
-        self.state: CameraState = "live"
-        self.reason, self.message = "", ""
-        self.pixels = 20.0
-        self.refuses = ""
+        self.camera = CameraReport(0, "live", 20.0, 10.0)
         self.starts = True
         """Whether it has loaded its model."""
-        self.http = f"http://127.0.0.1:9{name.rpartition('-')[2]}"
         self._opener = Opener()
         self._run = secrets.token_hex(16)
         self._ended = asyncio.get_running_loop().create_future()
@@ -71,7 +62,7 @@ class SimulatedEngine:
     @property
     def generations(self) -> dict[str, int]:
         """The cameras that it has."""
-        return {} if self.refuses else {name: one.generation for name, one in self.cameras.items()}
+        return {} if self.camera.refused else {name: one.generation for name, one in self.cameras.items()}
 
     async def describe(self) -> dict[str, Any]:
         return described(self.name, self._opener.public_key)
@@ -89,11 +80,9 @@ class SimulatedEngine:
         if not self.starts or not self.told:
             return None
         node = described(self.name, b"")["node"]
-        address = EngineAddress(self.name, node, self._run, f"tcp://{node}:5555", f"tcp://{node}:5556", http=self.http)
-        one = CameraReport(0, self.state, self.pixels, 10.0, self.refuses, self.reason, self.message)
-        cameras = {
-            name: msgspec.structs.replace(one, generation=camera.generation) for name, camera in self.cameras.items()
-        }
+        http = f"http://127.0.0.1:9{node[-1]}"
+        address = EngineAddress(self.name, node, self._run, f"tcp://{node}:5555", f"tcp://{node}:5556", http=http)
+        cameras = {name: replace(self.camera, generation=one.generation) for name, one in self.cameras.items()}
         return encode(EngineStatus(address, self.report, cameras, self.number))
 
     async def stop(self) -> None:
@@ -241,10 +230,8 @@ async def serving(
     own = cluster or LocalCluster()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(engines_module, "ASK_EVERY_S", EVERY_S))
-        patches.enter_context(mock.patch.object(engines_module, "AGAIN_S", EVERY_S))
-        patches.enter_context(mock.patch.object(controller_module, "TICK_S", EVERY_S))
-        patches.enter_context(mock.patch.object(controller_module, "NEEDED_FOR_S", EVERY_S))
+        for module, name in EVERY:
+            patches.enter_context(mock.patch.object(module, name, EVERY_S))
         patches.enter_context(mock.patch.object(controller_module, "Engines", lambda *of: LocalEngines(own, *of)))
         patches.enter_context(mock.patch.object(ray, "kill", Handle.kill))
         service = own.service = ControllerService(config)

@@ -42,21 +42,13 @@ class WatchedFleet:
         cameras = {name: self.controller.placement.cameras[name] for name in CAMERAS}
         return {name for name, one in cameras.items() if one.engine == engine and one.old is None and one.live}
 
-    def engine(self, name: str) -> Engine:
-        """Return an engine."""
-        engine = self.cluster[name]._engine
-        assert engine is not None
-        return engine
-
-    def streams(self, engine: str) -> int:
-        """Return the number of open streams of an engine's HTTP server."""
-        server = self.engine(engine)._http
-        assert server is not None
-        return server.streams
+    def engine(self, name: str) -> Any:
+        """Return an engine, which runs."""
+        return self.cluster[name]._engine
 
     def address(self, engine: str) -> str:
         """Return the address of an engine's HTTP server."""
-        return (self.engine(engine).http_address or "").replace("0.0.0.0", "127.0.0.1")
+        return self.engine(engine).http_address.replace("0.0.0.0", "127.0.0.1")
 
 
 @asynccontextmanager
