@@ -1,8 +1,8 @@
 """The controller of a fleet: which cameras there are, which engine has each, and how many engines there are.
 
 It lives in one event loop. What the placement decides is written to the store, sent to the engines and published in
-the directory, in this order. Places are also known to the engines, so that one that could not be written is tried
-again while everything goes on; a change of a camera is answered only when it is written.
+the directory, in this order. Engines know placements, too, so one that could not be written is tried again while
+everything goes on; a change of a camera is answered only when it is written.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Controller:
         """By camera, what of its place is to be written."""
         self._work = asyncio.Event()
         self._number = 0
-        """Of the last assignment."""
+        """Number of the last assignment."""
         self._needed_s: float | None = None
         """Since when further engines are needed."""
         self._replacing: dict[str, float] = {}
@@ -89,7 +89,7 @@ class Controller:
         await self.directory.start()
 
     def start(self) -> None:
-        """Take over the engines that are there, and begin to make, to ask and to tell them."""
+        """Take over the engines that are there, and begin to make engines, to poll them and to assign cameras."""
         self.engines.adopt()
         for name in self.placement.engines.keys() - self.engines.all.keys():
             self.placement.gone(name, "it ended while the controller was away", _now())
@@ -145,7 +145,7 @@ class Controller:
             self._empty_or_not(engine)
 
     def _empty_or_not(self, engine: str) -> None:
-        """Have an engine without cameras while a user drains it, or it is to be replaced."""
+        """Drain an engine while a user wants this or it is to be replaced; otherwise end the drain."""
         empty = engine in self.drains or engine in self._replacing
         (self.placement.drain if empty else self.placement.undrain)(engine)
         self._work.set()
@@ -194,7 +194,7 @@ class Controller:
         self._work.set()
 
     def _engine_ended(self, engine: Engine) -> None:
-        """Take that an engine is gone, and place its cameras elsewhere."""
+        """Note that an engine has ended, and place its cameras elsewhere."""
         if engine.leaving:
             logger.info("engine %s has ended", engine.name)
         else:
@@ -206,7 +206,7 @@ class Controller:
         self._work.set()
 
     async def _tick(self) -> None:
-        """Do what is due, after the engines of an earlier controller were heard: the store may be older."""
+        """Do what is due, after the engines of an earlier controller have reported: the store may be older."""
         begin_s = _now() + HEARD_WITHIN_S
         while any(engine.status is None for engine in self.engines.all.values()) and _now() < begin_s:  # noqa: ASYNC110
             await asyncio.sleep(POLL_S)

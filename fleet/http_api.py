@@ -81,7 +81,7 @@ class ControllerApi:
         """Return the routes other than those of the page's files."""
         controller, drain = self.controller, ROOT + "/fleet/drain/{name}"
         drained, undrained = (Answer(204, "It is being drained."),), (Answer(204, "It is no longer drained."),)
-        restarted = (Answer(204, "It is drained, and ends; another one takes its place."),)
+        restarted = (Answer(204, "It is drained and ends, and another one replaces it."),)
         undo = "End the drain of an engine, or of all engines of a node."
         cameras = CameraRoutes(
             lambda: controller.cameras.all,

@@ -133,7 +133,7 @@ def camera_view(controller: Controller, camera_id: str) -> FleetCameraView:
 
 
 def _status_of(controller: Controller, camera: Camera) -> FleetCameraStatusView:
-    """Return the state of a camera, by what its engine reports of this place, if it has reported it."""
+    """Return the state of a camera, by what its engine reports of this placement, if it does."""
     engine, place = controller.engines.all.get(camera.engine or ""), placement_of(camera)
     report = engine.status.cameras.get(camera.name) if engine is not None and engine.status is not None else None
     state: FleetCameraState = place if place in ("unplaced", "disabled") else "connecting"

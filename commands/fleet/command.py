@@ -36,9 +36,7 @@ ConfigOption = Annotated[
 ]
 AddressOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="ADDRESS", help="A running Ray cluster: `auto` on one of its nodes.", show_default="a new one"
-    ),
+    typer.Option(metavar="ADDRESS", help="A running Ray cluster: `auto` on one of its nodes."),
 ]
 DEFAULT = Path("fleet.yaml")
 OBJECT_STORE_BYTES = 80 << 20

@@ -59,9 +59,9 @@ def undrain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: Tok
 
 
 def restart_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
-    """Start all engines again, one after the other, for example after an upgrade.
+    """Restart all engines, one after the other, for example after an upgrade.
 
-    Each is drained, ends, and another one takes its place; the next follows when this one has joined. Without room
+    Each is drained and ends, and another one replaces it; the next follows when this one has joined. Without room
     elsewhere, its cameras wait meanwhile.
     """
     client = ControllerClient(url, token)
@@ -77,7 +77,7 @@ def restart_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> 
                 raise
             say(f"{name} has ended meanwhile")
         else:
-            say(f"{name} is started again")
+            say(f"{name} is being restarted")
             _await_joined(client, name, before["address"]["run"])
 
 

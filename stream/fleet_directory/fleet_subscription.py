@@ -53,7 +53,7 @@ class Moved:
 
 
 _Key = tuple[str, str, str | None]
-"""What makes another connection to an engine necessary if it changes."""
+"""A change of this requires another connection to the engine."""
 
 
 def _key(address: EngineAddress) -> _Key:
@@ -70,7 +70,7 @@ class _Link:
         self.gaps: list[Gap] = []
         """Those to be reported before the next message."""
         self.queued = 0
-        """Its messages and gaps that wait for the caller, or for a place in the queue."""
+        """Its messages and gaps that wait for the caller, or for room in the queue."""
         self.subscription: EngineSubscription[Received]
         self.reading: asyncio.Task[None] | None = None
 
@@ -335,9 +335,9 @@ class FleetSubscription(Subscription[AnyMessage]):
                 await self._queue.put((link, item))
 
     def _hands_out(self, link: _Link, message: Received) -> bool:
-        """Take the next message of an engine. Return whether it is handed out. Before that, tell of a move."""
+        """Take the next message of an engine. Return whether it is handed out. Before that, report a move."""
         if isinstance(message, Place) or (isinstance(message, Stats) and message.engine not in (None, link.engine)):
-            self.counts.received -= 1  # only the directory tells of places, and each engine of itself
+            self.counts.received -= 1  # of a topic that is not for this publisher
             self.counts.undecodable += 1
             return False
         if isinstance(message, Stats):

@@ -115,7 +115,7 @@ async def test_engines_are_started_again_one_after_the_other_until_one_does_not_
         await cluster.close()
 
 
-async def test_cameras_are_added_listed_and_removed_and_refusals_are_said(tmp_path: Path) -> None:
+async def test_cameras_are_added_listed_and_removed_and_refusals_are_explained(tmp_path: Path) -> None:
     async with serving(configured(tmp_path)) as (controller, client, cluster):
         settings = ("--pin", "zone=1", "--max-fps", "5")
         added = await fleet(client, "camera", "add", "door=rtsp://u:secret@10.0.0.7/1", "yard=pattern:", *settings)
@@ -152,7 +152,7 @@ async def test_a_token_is_asked_for_used_and_refused_as_such(tmp_path: Path) -> 
             assert (await fleet(client, "camera", "add", "a=pattern:", "--token", token)).exit_code == code
 
 
-async def test_a_controller_that_is_not_there_and_another_server_are_told_apart() -> None:
+async def test_a_controller_that_is_not_there_and_another_server_have_different_errors() -> None:
     async def engine(request: web.Request) -> web.Response:
         return web.json_response({"cameras": [{"id": "door"}]})
 

@@ -112,7 +112,7 @@ async def test_engines_that_start_together_share_the_cameras_that_wait_for_them_
         await cluster.close()
 
 
-async def test_an_engine_that_stops_slowly_keeps_the_controller_from_nothing_and_is_replaced_without_a_spare(
+async def test_an_engine_that_stops_slowly_does_not_block_the_controller_and_is_replaced_without_a_reserve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(controller_module, "REPLACED_WITHIN_S", 0.3)
@@ -179,7 +179,7 @@ async def test_cameras_of_an_engine_that_ends_or_is_silent_live_elsewhere_and_it
         assert controller.engines.lost == 2
 
 
-async def test_why_an_engine_has_ended_is_told_and_a_slow_start_is_no_end(
+async def test_the_reason_of_an_engines_end_is_shown_and_a_slow_start_is_not_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines_module, "SILENT_S", 0.05)
@@ -323,7 +323,7 @@ async def test_while_the_store_cannot_be_written_changes_are_refused_and_lost_en
         assert {name: camera.generation for name, camera in controller.placement.cameras.items()} == kept
 
 
-async def test_readers_of_the_directory_get_every_place_and_each_change(tmp_path: Path) -> None:
+async def test_readers_of_the_directory_get_every_placement_and_each_change(tmp_path: Path) -> None:
     async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO)) as (controller, _, cluster):
         before = await until(lambda: settled(controller, cluster, 4))
         with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as reader:

@@ -72,7 +72,7 @@ async def test_a_wrong_request_is_answered_with_the_problem_and_its_setting(tmp_
         assert controller.cameras.all == before
 
 
-async def test_places_engines_and_drains_are_shown(tmp_path: Path) -> None:
+async def test_placements_engines_and_drains_are_shown(tmp_path: Path) -> None:
     async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO)) as (controller, client, cluster):
 
         async def counted(**cameras_at: int) -> Any:

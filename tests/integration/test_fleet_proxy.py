@@ -177,7 +177,7 @@ async def test_a_proxy_stops_in_order_and_delivers_what_it_has(number: signal.Si
             assert again.endpoint == proxy.endpoint
 
 
-def test_what_is_not_possible_is_a_usage_error_in_a_sentence_that_names_the_option() -> None:
+def test_impossible_options_are_usage_errors_that_name_the_option() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         used = f"127.0.0.1:{taken.getsockname()[1]}"
         for options, text in (

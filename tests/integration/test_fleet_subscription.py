@@ -123,7 +123,7 @@ async def test_messages_of_one_slow_reader_wait_in_bounded_queues_and_none_is_lo
         assert counts.missed == counts.replayed == sum(gap.missed for gap in one.gaps)
 
 
-async def test_messages_missed_of_an_engine_are_requested_and_told_as_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missed_messages_are_requested_and_reported_as_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     async with reading() as one:
         sent = one.north.frames("door", 1, 2)
         with monkeypatch.context() as lossy:
@@ -175,7 +175,7 @@ async def test_an_engine_is_no_longer_followed_some_time_after_its_camera_moved(
         assert one.messages.engines == []
 
 
-async def test_a_removed_camera_is_let_go_although_messages_of_others_always_wait(
+async def test_a_removed_camera_is_not_followed_although_messages_of_others_always_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fleet_subscription, "SETTLE_S", 0.01)
@@ -244,7 +244,7 @@ async def test_alerts_of_an_earlier_run_are_read_except_those_of_a_camera_that_h
                 assert (alerts.counts.missed, alerts.counts.replayed, alerts.counts.stale) == (2, 2, 1)
 
 
-async def test_a_reader_that_falls_behind_never_goes_back_with_cameras_that_change_places() -> None:
+async def test_a_reader_that_falls_behind_never_gets_an_older_generation_of_a_moved_camera() -> None:
     async with reading() as one:
         one.fleet.place("yard", 1, one.south)
         await until(lambda: followers(one.south)[0] > 0)
@@ -266,7 +266,7 @@ async def test_a_reader_that_falls_behind_never_goes_back_with_cameras_that_chan
 
 
 # -- what is away ---------------------------------------------------------------------------------------------------
-async def test_while_the_directory_is_away_what_is_known_goes_on() -> None:
+async def test_while_the_directory_is_away_known_cameras_are_still_read() -> None:
     endpoint = f"tcp://127.0.0.1:{reserved_port()}"
     async with engine("north") as north, engine("south") as south:
         async with directory(endpoint=endpoint) as fleet:
@@ -313,7 +313,7 @@ async def test_leaving_the_iteration_closes_everything() -> None:
         await until(lambda: len(asyncio.all_tasks()) == tasks and open_files() == before)
 
 
-async def test_a_wait_that_is_cancelled_again_and_again_loses_nothing() -> None:
+async def test_a_wait_that_is_cancelled_repeatedly_loses_nothing() -> None:
     async with reading() as one:
         sent, got = [], []
         for _ in range(50):

@@ -37,7 +37,7 @@ async def opened(
         store.close()
 
 
-async def test_changes_are_told_kept_and_replace_the_configuration_until_they_are_undone(tmp_path: Path) -> None:
+async def test_changes_are_reported_kept_and_replace_the_configuration_until_they_are_undone(tmp_path: Path) -> None:
     told: list[str] = []
     configured = ({"id": "a"}, {"id": "b"}, {"id": "d"})
     async with opened(tmp_path, *configured, changed=told.append) as cameras:

@@ -156,7 +156,7 @@ def test_a_camera_without_room_says_what_it_needs_and_is_placed_when_an_engine_j
     assert (camera.engine, camera.cause, camera.code, fleet.placement.missing()) == ("b", "new", "", {})
 
 
-def test_a_pinned_camera_goes_only_to_engines_with_the_tag_and_says_what_lacks() -> None:
+def test_a_pinned_camera_goes_only_to_engines_with_the_tag_and_its_reason_names_a_missing_one() -> None:
     fleet = fleet_of({"a": 100})
     camera = fleet.want("usb", pin="gate")
     assert camera.code == "pin_absent"
