@@ -56,7 +56,6 @@ async def test_engines_cameras_without_one_and_what_engines_wait_for_are_shown(t
         for command in (("status",), ("camera", "list")):
             await shows(client, "dock has no engine: it is pinned to zone=7", *command)
         assert json.loads((await fleet(client, "status", "--json")).output)["cameras"]["unplaced"] == 1
-        await cluster.close()
 
 
 async def test_engines_and_cameras_that_need_attention_are_named_with_what_is_wrong(tmp_path: Path) -> None:
@@ -112,7 +111,6 @@ async def test_engines_are_started_again_one_after_the_other_until_one_does_not_
         with mock.patch.object(engines_module, "AGAIN_S", 60.0):  # it stays lost
             done = await fleet(client, "restart")
         assert done.exit_code == 1 and "engine-1 does not start: no such checkpoint" in done.output
-        await cluster.close()
 
 
 async def test_cameras_are_added_listed_and_removed_and_refusals_are_explained(tmp_path: Path) -> None:

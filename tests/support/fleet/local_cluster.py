@@ -45,6 +45,9 @@ def described(name: str, key: bytes) -> dict[str, Any]:
 class SimulatedEngine:
     """An engine that has what it is assigned, at once. It tells its `report`, and of each camera that of `camera`."""
 
+    starts = True
+    """Whether it has loaded its model."""
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.told: dict[str, Any] = {}
@@ -53,8 +56,6 @@ class SimulatedEngine:
         self.number = 0
         self.report = EngineReport(100.0, 64)
         self.camera = CameraReport(0, "live", 20.0, 10.0)
-        self.starts = True
-        """Whether it has loaded its model."""
         self._opener = Opener()
         self._run = secrets.token_hex(16)
         self._ended = asyncio.get_running_loop().create_future()
@@ -224,9 +225,9 @@ def configured(folder: Path, *, http: Mapping[str, Any] | None = None, **more: A
 
 @asynccontextmanager
 async def serving(
-    config: FleetConfig, cluster: LocalCluster | None = None, token: str | None = None
+    config: FleetConfig, cluster: LocalCluster | None = None, token: str | None = None, *, leaves: bool = False
 ) -> AsyncGenerator[tuple[Controller, Client, LocalCluster]]:
-    """Run a controller with its HTTP server, a client that sends `token`, and a cluster. A given one is left."""
+    """Run a controller with its HTTP server, a client that sends `token`, and a cluster, which it perhaps `leaves`."""
     own = cluster or LocalCluster()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with ExitStack() as patches:
@@ -243,5 +244,5 @@ async def serving(
                 yield service.controller, Client(session, service.controller.http), own
         finally:
             await service.stop()
-            if cluster is None:
+            if not leaves:
                 await own.close()

@@ -72,17 +72,13 @@ async def watched_fleet(folder: Path, **http: Any) -> AsyncGenerator[WatchedFlee
             *({"id": f"spare{number}", **source, "enabled": False} for number in range(SPARE)),
         ],
     )
-    cluster = LocalCluster(RealEngine)
     with mock.patch("stream.engine.Engine", functools.partial(Engine, model=BarModel())):
-        try:
-            async with serving(config, cluster) as (controller, client, _):
-                client.address = page
-                fleet = WatchedFleet(controller, cluster, page, client)
-                await until(lambda: sum(one.state == "running" for one in controller.engines.all.values()) == 2)
-                for name in CAMERAS:  # one after the other, so that both engines get some
-                    await controller.cameras.patch(name, {"enabled": True})
-                await until(lambda: fleet.of(FIRST) and fleet.of(SECOND))
-                await until(lambda: fleet.of(FIRST) | fleet.of(SECOND) == set(CAMERAS))
-                yield fleet
-        finally:
-            await cluster.close()
+        async with serving(config, LocalCluster(RealEngine)) as (controller, client, cluster):
+            client.address = page
+            fleet = WatchedFleet(controller, cluster, page, client)
+            await until(lambda: sum(one.state == "running" for one in controller.engines.all.values()) == 2)
+            for name in CAMERAS:  # one after the other, so that both engines get some
+                await controller.cameras.patch(name, {"enabled": True})
+            await until(lambda: fleet.of(FIRST) and fleet.of(SECOND))
+            await until(lambda: fleet.of(FIRST) | fleet.of(SECOND) == set(CAMERAS))
+            yield fleet
