@@ -64,11 +64,11 @@ class Controller:
         self.http = ""
         """The address of the HTTP server; empty if there is none."""
         self.unwritten = ""
-        """Why places can't be written now; empty if they can."""
+        """Why placements can't be written now; empty if they can."""
         self._store = Store(config.controller.store)
         self.cameras = Cameras(config, self._store, self._camera_changed)
         self._rows: dict[str, Statement] = {}
-        """By camera, what of its place is to be written."""
+        """By camera, what of its placement is to be written."""
         self._work = asyncio.Event()
         self._number = 0
         """Number of the last assignment."""
@@ -299,7 +299,7 @@ class Controller:
             self._push(touched)
 
     async def _write(self) -> None:
-        """Write the places that are not written yet. If that fails, they are tried again with the next ones."""
+        """Write the placements that are not written yet. After a failure, they are tried again with the next ones."""
         rows = dict(self._rows)
         if not rows:
             return
@@ -307,7 +307,7 @@ class Controller:
             await asyncio.to_thread(self._store.write, rows.values())
         except StoreError as error:
             if not self.unwritten:
-                logger.warning("controller.store: places can't be written: %s; they are tried again", error)
+                logger.warning("controller.store: placements can't be written: %s; they are tried again", error)
             self.unwritten = str(error)
             return
         self.unwritten = ""

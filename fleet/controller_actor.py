@@ -1,6 +1,6 @@
 """The Ray actor of the controller with its HTTP server, and how it is made.
 
-It is pinned to the head by the resource `partstream_head`, or to the node that has made it, and has no other place:
+It is pinned to the head by the resource `partstream_head`, or to the node that has made it, and runs nowhere else:
 its files are there. Ray starts it again when it ends.
 """
 
@@ -147,7 +147,7 @@ class ControllerActor:
                     await asyncio.sleep(START_AGAIN_S)
             await self._service.controller.wait()
         except Exception:
-            logger.critical("the controller can't go on, and is started again", exc_info=True)
+            logger.critical("the controller has failed, and is started again", exc_info=True)
             logging.shutdown()
             os._exit(1)
 

@@ -21,7 +21,7 @@ MOST_REMOVED = 4096
 
 
 class Directory:
-    """Publishes the places of cameras. `run`: the controller's. `address_of` returns where an engine's results are."""
+    """Publishes placements. `run`: the controller's. `address_of` returns where an engine's results are."""
 
     def __init__(
         self, config: ControllerConfig, run: str, address_of: Callable[[str | None], EngineAddress | None]

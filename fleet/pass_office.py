@@ -26,7 +26,7 @@ class PassOffice:
 
     def __init__(self, now_ms: Callable[[], float] = lambda: time.monotonic_ns() / 1e6) -> None:
         self.origins: list[str] = []
-        """Where browsers have the live page from."""
+        """Origins of the live page."""
         self._now_ms = now_ms
         self._secret = secrets.token_bytes(32)
 

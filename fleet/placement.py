@@ -3,7 +3,7 @@
 Times are arguments, in seconds of a clock that does not jump. What is decided stands in `cameras`, and `changed` names
 what the caller has still to write and to send. A camera goes to the engine with the most free capacity. It moves when
 that engine is lost or drained, refuses it, does not get it live, or has too much to do; never only to make the load
-even. The old engine goes on until the new one has it live, for `hand_over_s` at most. Generations of places only grow.
+even. The old engine goes on until the new one has it live, for `hand_over_s` at most. Generations only grow.
 """
 
 from __future__ import annotations
@@ -159,12 +159,12 @@ class Engine:
 
 
 class Placement:
-    """The places of a fleet's cameras.
+    """The placements of a fleet's cameras.
 
     Nothing is placed before the first `tick`, so that after a restart engines can report first what they have. `now_ms`
     is the wall clock, so that generations are above those of a store that was lost. `changed`: cameras, also removed
-    ones, whose wish, place or code has changed since the caller cleared it. `moves`: how often cameras were given to
-    engines. `drains`: engines that get no cameras, also before they join.
+    ones, whose wish, placement or code has changed since the caller cleared it. `moves`: number of
+    assignments. `drains`: engines that get no cameras, also before they join.
     """
 
     def __init__(self, settings: PlacementSettings, *, now_ms: Callable[[], int]) -> None:

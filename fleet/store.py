@@ -112,7 +112,7 @@ class Store:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise ConfigError(
                 f"controller.store: {self.path} can't be used: {reason}; move it away, or put a backup in its place "
-                f"(docs/fleet.md says what a lost one costs)"
+                f"(docs/fleet.md says what is lost without it)"
             ) from None
 
     def write(self, statements: Iterable[Statement]) -> None:

@@ -48,7 +48,7 @@ class FleetCameraStatusView(View):
 
 
 class FleetPlaceView(View):
-    """Where a camera is."""
+    """The placement of a camera."""
 
     state: CameraPlacement = Field(description="`moving`: `previous` goes on until the camera is live at `engine`.")
     generation: int = Field(description="Generation of the placement; 0 before the first.")
@@ -146,14 +146,14 @@ def _status_of(controller: Controller, camera: Camera) -> FleetCameraStatusView:
 
 
 def placement_of(camera: Camera) -> CameraPlacement:
-    """Return where a camera is, as a word."""
+    """Return the state of a camera's placement."""
     if not camera.wish.enabled:
         return "disabled"
     return "unplaced" if camera.engine is None else "moving" if camera.old is not None else "placed"
 
 
 def engine_state(controller: Controller, engine: Engine) -> EngineState:
-    """Return the state of an engine as a word."""
+    """Return the state of an engine."""
     if engine.state == "ended":
         return "lost"
     if engine.leaving:

@@ -25,7 +25,7 @@ EPILOG = lines(
     "`partstream fleet proxy fleet://10.0.0.2:5571 --camera door --kind results --kind events`",
 )
 SILENT_AFTER_S = 3.0
-"""A directory sends the places of all cameras at once."""
+"""A directory sends the placements of all cameras at once."""
 ProxiedKind = StrEnum("ProxiedKind", "results events status stats alerts clips directory")
 
 

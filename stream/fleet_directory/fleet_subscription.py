@@ -37,7 +37,7 @@ SETTLE_S = 5.0
 there was no socket for one. The check may come after twice this time. The last messages of an engine that a camera was
 taken from may be on their way."""
 ENDED = ("disabled", "removed")
-"""States of a place in which no engine is to read the camera."""
+"""States of a placement in which no engine is to read the camera."""
 
 
 @dataclass(frozen=True, slots=True)

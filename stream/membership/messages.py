@@ -77,7 +77,7 @@ class Assignment(msgspec.Struct, frozen=True):
     key: str
     """With which passes for this run of the engine are signed (`stream.membership.passes`), 64 hexadecimal digits."""
     origins: list[str]
-    """Where browsers have the live page from."""
+    """Origins of the live page."""
 
 
 encode = msgspec.json.Encoder().encode

@@ -56,7 +56,7 @@ class Passes:
 
     def __init__(self, now_ms: Callable[[], float] = lambda: time.monotonic_ns() / 1e6) -> None:
         self.origins: frozenset[str] = frozenset()
-        """Where browsers have the fleet's live page from."""
+        """Origins of the fleet's live page."""
         self._now_ms = now_ms
         self._key = b""
         self._ahead_ms: float | None = None
