@@ -60,20 +60,20 @@ class PlacementSettings(Section):
         default=30,
         ge=0,
         le=10_000,
-        description="Most cameras a minute that leave engines with too much to do; 0 for none.",
+        description="Maximum cameras a minute that leave engines with too much to do; 0 for none.",
     )
     balance_above: float = Field(
         default=1.1,
         ge=1,
         le=10,
-        description="A camera leaves an engine with too much to do only if that engine uses more than this multiple of "
-        "the share of its capacity that the other one will use.",
+        description="A camera leaves an engine with too much to do only if that engine's used share of its capacity is "
+        "more than this multiple of the share that the other one will use.",
     )
     rest_s: float = Field(
         default=60.0,
         ge=0,
         le=86_400,
-        description="How long a camera that was placed stays, although its engine has too much to do.",
+        description="Minimum time for which a camera stays, even if its engine has too much to do.",
     )
 
 

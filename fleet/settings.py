@@ -99,7 +99,7 @@ class FleetHttpConfig(HttpConfig):
 
 
 class ControllerConfig(Section):
-    """The controller: where readers reach it, and what it remembers. Files and addresses are those of the head."""
+    """The controller: where readers reach it, and what it stores. Files and addresses are those of the head."""
 
     directory: BoundEndpoint = Field(
         "tcp://127.0.0.1:5571", description="Address of the directory, for readers (XPUB)."
@@ -159,7 +159,7 @@ class EnginesConfig(Section):
         description="Decoded megapixels per second that an engine can take, until it has measured this.",
     )
     empty_s: float = Field(
-        600.0, ge=1, le=86_400, description="After this time without cameras, an engine that is not needed ends."
+        600.0, ge=1, le=86_400, description="Time without cameras after which an engine that is not needed ends."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the controller remembers: a SQLite file on the head.
+"""What the controller stores: a SQLite file on the head.
 
 It has the cameras that differ from the configuration, what is hidden of cameras, the drains, and the placement of
 each camera. A change of a camera is on the disk before it is answered. docs/fleet.md says how the file is backed up.

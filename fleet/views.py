@@ -92,7 +92,7 @@ class FleetEngineView(msgspec.Struct, frozen=True):
     message: Annotated[str, about("Why it is lost; empty if it is not.")]
     cameras: Annotated[int, about("Cameras that it has.")]
     load: Annotated[float, about("Megapixels per second of its cameras.")]
-    suffers: Annotated[bool, about("Whether it has too much to do: it drops frames, is late, or says so.")]
+    suffers: Annotated[bool, about("Whether it has too much to do: it drops frames, is late, or reports overload.")]
     heard_s: Annotated[float, about("Seconds since its last answer.")]
     address: Annotated[EngineAddress | None, about("Where it is reached; null before it has joined.")]
     report: Annotated[EngineReport | None, about("What it measures of itself; null unless it runs.")]

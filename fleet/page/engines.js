@@ -1,4 +1,4 @@
-// Where the cameras, their pictures and their results come from: the controller lists the cameras and tells which engines
+// Where the cameras, their pictures and their results come from: the controller lists the cameras and says which engines
 // have those in view, with a pass for each engine. Takes the place of an engine's `stream/http/page/engines.js`.
 
 import { Backoff, Problem, ask } from "./api.js"
@@ -7,7 +7,7 @@ import { sentence } from "./words.js"
 
 const FIND_EVERY_MS = 2000 // a camera that has moved is found after this
 const SETTLE_MS = 120
-const NEAR_MS = 500 // between requests after an engine has told of a change
+const NEAR_MS = 500 // between requests after an engine has reported a change
 const REFUSED_MS = 300
 const LONGEST_REFUSED_MS = 60000
 const MAX_SHOWN = 256
@@ -66,7 +66,7 @@ export class Engines {
   }
 
   // -- the controller -----------------------------------------------------------------------------------------------
-  /** Find after this time, or when it is due already: an engine that goes on telling of changes must not delay it. */
+  /** Find after this time, or when it is due already: an engine that keeps reporting changes must not delay it. */
   #findSoon(afterMs) {
     const at = performance.now() + afterMs
     if (!this.signedIn || (this.timer && this.findAt <= at)) return
@@ -219,7 +219,7 @@ class PassConnection extends EngineConnection {
   }
 }
 
-/** Returns a camera's status of the controller as an engine would tell it. */
+/** Returns a camera's status of the controller in the form of an engine's. */
 function statusOf({ state, message }) {
   if (state === "disabled") return { state: "ended", reason: "disabled", message }
   if (state === "unplaced") return { state, reason: state, message: sentence(message) }
