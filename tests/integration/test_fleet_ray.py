@@ -63,12 +63,10 @@ def written() -> Iterator[bytes]:
 
 async def shown(dashboard: str) -> list[str]:
     """Return all that Ray shows of actors, tasks and nodes: by its own commands, and on its dashboard."""
-    token = Path("~/.ray/auth_token").expanduser()
-    headers = {"Authorization": f"Bearer {token.read_text().strip()}"} if token.exists() else {}
     listed = [state.list_actors, state.list_tasks, state.list_workers, state.list_nodes]
     settings = {"address": f"http://{dashboard}", "detail": True, "raise_on_missing_output": False}
     answers = [str(await asyncio.to_thread(one, **settings)) for one in listed]
-    async with aiohttp.ClientSession(f"http://{dashboard}", headers=headers) as session:
+    async with aiohttp.ClientSession(f"http://{dashboard}") as session:
 
         async def page(path: str) -> str | None:
             async with session.get(path) as answer:

@@ -123,17 +123,6 @@ async def test_messages_of_one_slow_reader_wait_in_bounded_queues_and_none_is_lo
         assert counts.missed == counts.replayed == sum(gap.missed for gap in one.gaps)
 
 
-async def test_missed_messages_are_requested_and_reported_as_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with reading() as one:
-        sent = one.north.frames("door", 1, 2)
-        with monkeypatch.context() as lossy:
-            lossy.setattr(one.north.publisher._topics, "send", lambda *_, **__: None)
-            sent += one.north.frames("door", 1, 3)
-        sent.append(one.north.frame("door", 1))
-        assert await one.take(6) == sent
-        assert one.gaps == [Gap("results/v1/door/", sent[0].run, 1, first_seq=2, missed=3, replayed=3)]
-
-
 # -- cameras that move ----------------------------------------------------------------------------------------------
 async def test_both_engines_are_followed_until_the_new_one_publishes_the_camera() -> None:
     async with reading(camera="door") as one:
@@ -155,9 +144,7 @@ async def test_both_engines_are_followed_until_the_new_one_publishes_the_camera(
         assert one.gaps == []
 
 
-async def test_an_engine_is_no_longer_followed_some_time_after_its_camera_moved(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_an_engine_is_not_followed_long_after_its_camera_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_subscription, "SETTLE_S", 0.01)
     async with reading(cameras=["door", "yard"]) as one:
         one.fleet.place("yard", 1, one.north)
@@ -335,15 +322,13 @@ async def test_closing_ends_a_waiting_iteration() -> None:
             await waiting
 
 
-@pytest.mark.parametrize(
-    ("address", "options", "message"),
-    [
+def test_what_is_not_for_a_fleet_or_no_address_is_refused() -> None:
+    refused: list[tuple[str, dict[str, Any], str]] = [
         ("fleet://127.0.0.1:1", {"replay": "tcp://127.0.0.1:2"}, "replay"),
         ("fleet://127.0.0.1:1", {"resume": []}, "resume"),
         ("tcp://127.0.0.1:1", {"on_moved": print}, "on_moved"),
         ("fleet://nowhere", {}, "'fleet://nowhere'"),
-    ],
-)
-def test_what_is_not_for_a_fleet_or_no_address_is_refused(address: str, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        subscribe(address, **options)
+    ]
+    for address, options, named in refused:
+        with pytest.raises(ValueError, match=named):
+            subscribe(address, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from benchmarks.fleet.faults import CONTROL_S, FAULTS, run
+from benchmarks.fleet.local_fleet import settings
 from support.repository import REPOSITORY
 from support.waiting import wait_until
 
@@ -34,41 +36,29 @@ async def test_after_a_fault_all_cameras_live_and_no_reader_gets_an_older_genera
         assert (seen.control_s or 0) <= CONTROL_S[fault] and seen.other_silence_s < 2, "engines go on"
 
 
-def processes_of(session: str) -> list[int]:
-    """Return the processes whose command line or environment names a session of Ray."""
-    found: list[int] = []
+def processes_with(variable: str) -> list[str]:
+    """Return the processes whose environment has this."""
+    found: list[str] = []
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if session.encode() in (path / "cmdline").read_bytes() + (path / "environ").read_bytes():
-                found.append(int(path.name))
+            if variable.encode() in (path / "environ").read_bytes():
+                found.append(path.name)
     return found
 
 
-def begun_by(pid: int, session: str) -> bool:
-    """Return whether the process `pid` began one of this session of Ray."""
-    with suppress(OSError):
-        return any(f"PPid:\t{pid}\n" in Path(f"/proc/{one}/status").read_text() for one in processes_of(session))
-    return False
-
-
 def test_a_trial_runs_until_it_is_interrupted_and_leaves_no_process(tmp_path: Path) -> None:
-    controller = {
-        "directory": "tcp://127.0.0.1:0",
-        "replay": "tcp://127.0.0.1:0",
-        "http": {"bind": "127.0.0.1:0", "requests_per_second": 1000},
-        "store": str(tmp_path / "fleet.db"),
-    }
-    cameras = [{"id": "door", "source": "pattern:320x180@10"}]
-    settings = {"controller": controller, "engines": {"reserve": 0}, "engine": {"model": {"profile": "free"}}}
-    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump({**settings, "cameras": cameras}))
+    given = {"cameras": [{"id": "door", "source": "pattern:320x180@10"}], "engines": {"reserve": 0}}
+    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump({**settings(1, str(tmp_path)), **given}))
     command = [sys.executable, str(REPOSITORY / "run_stream.py"), "fleet", "up"]
-    log = tmp_path / "log"
-    with log.open("w") as output, subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output) as trial:
+    log, environment = tmp_path / "log", {**os.environ, "TRIAL": str(tmp_path)}
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output) as trial,
+    ):
         try:
             wait_until(lambda: "live page and API at http" in log.read_text() or trial.poll() is not None)
             found = re.search(r"live page and API at (http://\S+),", log.read_text())
             assert found is not None, log.read_text()
-            (session,) = {path.name for path in Path("/tmp/ray").glob("session_2*") if begun_by(trial.pid, path.name)}
 
             def door() -> Any:
                 with urllib.request.urlopen(f"{found[1]}/api/v1/cameras/door") as answer:
@@ -76,6 +66,7 @@ def test_a_trial_runs_until_it_is_interrupted_and_leaves_no_process(tmp_path: Pa
                 return shown["status"]["state"] == "live" and shown["place"]
 
             assert wait_until(door)["engine"] == "engine-1"
+            assert len(processes_with(f"TRIAL={tmp_path}")) > 2, "Ray's own, too"
             status = [sys.executable, str(REPOSITORY / "run_stream.py"), "fleet", "status", "--url", found[1]]
             shown = subprocess.run(status, capture_output=True, text=True).stdout
             assert "cameras: 1 live; engines needed: 1" in shown
@@ -83,4 +74,4 @@ def test_a_trial_runs_until_it_is_interrupted_and_leaves_no_process(tmp_path: Pa
             trial.send_signal(signal.SIGINT)
         assert trial.wait() in (0, 128 + signal.SIGINT), log.read_text()
     assert "did not stop in order" not in log.read_text() and "Traceback" not in log.read_text()
-    wait_until(lambda: not processes_of(session))
+    wait_until(lambda: not processes_with(f"TRIAL={tmp_path}"))
