@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import zmq
@@ -60,19 +60,19 @@ def _key(address: EngineAddress) -> _Key:
     return address.endpoint, address.replay, address.key
 
 
+@dataclass(slots=True, eq=False)
 class _Link:
     """The subscription to one engine, and the cameras that it is followed for."""
 
-    def __init__(self, key: _Key, engine: str) -> None:
-        self.key = key
-        self.engine = engine
-        self.cameras: set[str] = set()
-        self.gaps: list[Gap] = []
-        """Those to be reported before the next message."""
-        self.queued = 0
-        """Its messages and gaps that wait for the caller, or for room in the queue."""
-        self.subscription: EngineSubscription[Received]
-        self.reading: asyncio.Task[None] | None = None
+    key: _Key
+    engine: str
+    cameras: set[str] = field(default_factory=set[str])
+    gaps: list[Gap] = field(default_factory=list[Gap])
+    """Those to be reported before the next message."""
+    queued: int = 0
+    """Its messages and gaps that wait for the caller, or for room in the queue."""
+    subscription: EngineSubscription[Received] = field(init=False)
+    reading: asyncio.Task[None] | None = None
 
     def close(self) -> None:
         """Close the sockets at once, and end the reading."""
@@ -107,8 +107,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._on_gap = on_gap
         self._on_moved = on_moved
         self._decode = decode
-        self._places_wanted = "directory" in kinds
-        self._status_wanted = "status" in kinds
+        self._wanted = kinds
         self._stats: tuple[Kind, ...] = ("stats",) if "stats" in kinds else ()
         of_cameras: list[CameraKind] = [kind for kind in kinds if kind not in ("directory", "stats")]
         self._kinds: tuple[CameraKind, ...] = tuple(dict.fromkeys((*of_cameras, "status"))) if of_cameras else ()
@@ -128,6 +127,8 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __anext__(self) -> AnyMessage:
+        if self._tasks and self._tasks[0].get_loop() is not asyncio.get_running_loop():
+            raise RuntimeError("a subscription to a fleet is read in the event loop in which it was opened")
         while self._context is not None:
             link, item = await self._queue.get()
             if link is not None:
@@ -212,7 +213,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             self._places[place.camera] = place
             self._connect(place)
             self._changed.add(place.camera)
-            if self._places_wanted:
+            if "directory" in self._wanted:
                 await self._queue.put((None, place))
 
     def _settled(self, place: Place) -> bool:
@@ -252,12 +253,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         try:
             keys = self._keys(address)
             link.subscription = EngineSubscription[Received](
-                Connection(
-                    parse_endpoint(address.endpoint),
-                    self._connection.high_water_mark,
-                    self._connection.receive_buffer,
-                    keys,
-                ),
+                replace(self._connection, endpoint=parse_endpoint(address.endpoint), keys=keys),
                 prefixes_of((*(self._kinds if self._cameras is None else ()), *self._stats), None),
                 replay=ReplayServerAt(parse_endpoint(address.replay), self._replay_timeout_s, keys),
                 on_gap=link.gaps.append,
@@ -352,7 +348,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             self._changed.add(camera)
             if before >= 0 and self._on_moved is not None:
                 self._on_moved(Moved(camera, before, generation))
-        if isinstance(message, Status) and not self._status_wanted:
+        if isinstance(message, Status) and "status" not in self._wanted:
             self.counts.received -= 1
             return False
         return True

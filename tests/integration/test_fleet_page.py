@@ -112,3 +112,6 @@ async def test_cameras_are_added_and_removed_on_the_page_and_elsewhere(tmp_path:
         await fleet.client.ask("DELETE", "/api/v1/cameras/dock", headers=bearer("admin"))
         shown = "[...document.querySelectorAll('.tile')].map(one => one.dataset.camera)"
         await page.wait_for(f"{shown}.at(-1) === 'new' && !{shown}.includes('dock')")
+        await page.go(fleet.address(FIRST) + "/")
+        await sign_in(page, "admin")
+        await page.wait_for("document.querySelector('#add').hidden && document.querySelector('#empty-control').hidden")

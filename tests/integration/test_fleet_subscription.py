@@ -313,8 +313,10 @@ async def test_a_wait_that_is_cancelled_repeatedly_loses_nothing() -> None:
         assert got == sent
 
 
-async def test_closing_ends_a_waiting_iteration() -> None:
+async def test_closing_ends_a_waiting_iteration_and_another_event_loop_gets_an_error() -> None:
     async with reading() as one:
+        with pytest.raises(RuntimeError, match="event loop in which it was opened"):
+            await asyncio.to_thread(asyncio.run, one.messages.__anext__())
         waiting = asyncio.ensure_future(anext(one.messages))
         await settle()
         one.messages.close()

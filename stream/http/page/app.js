@@ -86,14 +86,18 @@ class App {
 
   async #signedIn(role) {
     this.signedIn = true
-    this.views.canChange = role === "control"
-    field("add").hidden = !this.views.canChange
-    field("empty-control").hidden = !this.views.canChange
-    field("empty-read").hidden = this.views.canChange
+    this.#permitChanges(role === "control")
+    field("empty-read").hidden = role === "control"
     this.alerts.mayAcknowledge = role !== "read"
     await Promise.all([this.list(), this.alerts.load()])
     this.views.begin()
     this.engines.begin()
+  }
+
+  #permitChanges(permitted) {
+    this.views.canChange = permitted
+    field("add").hidden = !permitted
+    field("empty-control").hidden = !permitted
   }
 
   /** Load the cameras and their settings. */
@@ -124,6 +128,7 @@ class App {
       for (const one of message.cameras) cameras.get(one.camera)?.addStats(one, message.at_us, message.load)
       if (message.cameras.some((one) => !cameras.has(one.camera))) this.#listSoon()
       this.alerts.listed(message.open_alerts)
+      if (this.engines.own && message.engine) this.#permitChanges(false) // its fleet's controller makes them
       return
     }
     if (kind === "alerts") return this.alerts.take(message)

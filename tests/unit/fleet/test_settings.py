@@ -49,13 +49,11 @@ def test_privacy_of_all_engines_counts_for_every_camera() -> None:
     [
         ({"engine": {"batch": {"max_frames": "x"}}}, "engine: batch.max_frames: "),
         ({"engine": {"cameras": []}}, "engine: `cameras`"),
-        ({"engines": {"least": -1}}, "engines.least: "),
         ({"controller": {"directory": "tcp://127.0.0.1:65536"}}, "controller.directory: "),
         ({"controller": {"http": {"page_origins": ["fleet.example"]}}}, "controller.http.page_origins: "),
         ({"cameras": [{"id": "a", "source": "/dev/video0"}]}, "`pin`"),
         ({"cameras": [{"id": "a", "source": "pattern:"}] * 2}, "camera id 'a'"),
         ({"cameras": [{"id": "a", "source": RTSP, "pin": ["x"]}]}, "cameras.0 (a).pin: "),
-        ({"cameras": [{"id": "a", "source": RTSP, "exclusive": True}]}, "cameras.0 (a).exclusive: "),
         ({"cameras": [{"id": ["secret"]}]}, "cameras.0.id: "),
     ],
 )
