@@ -83,14 +83,10 @@ class Fleet:
         for name, camera in self.placement.cameras.items():
             assert camera.reason, f"{name} is where it is without a reason"
             assert camera.wish.enabled or (camera.engine is None and camera.old is None)
-            assert camera.engine is None or name in self.placement.engines[camera.engine].cameras
-            assert camera.old is None or name in self.placement.engines[camera.old[0]].leaving
         for engine in self.placement.engines.values():
             number = len(engine.cameras) + len(engine.leaving)
             assert engine.state is None or number <= engine.state.max_cameras
             assert (engine.empty_s is None) == bool(number)
-            costs = [one.cost for one in (*engine.cameras.values(), *engine.leaving.values())]
-            assert abs(engine.load - sum(costs)) < 1e-6
         for name in self.engines:
             given = {camera: one[2] for camera, one in self.table.items() if one[1] == name}
             given |= {camera: one[3][1] for camera, one in self.table.items() if one[3] and one[3][0] == name}
@@ -254,7 +250,7 @@ def test_an_engine_that_suffers_gives_rested_cameras_one_by_one_until_the_other_
     assert len(fleet.placement.engines["b"].cameras) == fleet.placement.moves["overload"] == 3
 
 
-def test_a_wrong_measurement_keeps_a_camera_from_engines_only_for_a_while() -> None:
+def test_a_cost_that_fits_nowhere_keeps_a_camera_from_engines_only_for_a_while() -> None:
     fleet = fleet_of({"a": 1000})
     camera = fleet.want("c0", 10, real=900)
     fleet.tick(2)
