@@ -34,7 +34,6 @@ async def fleet(client: Client, *arguments: str) -> Result:
 
 async def shows(client: Client, text: str, *arguments: str) -> Result:
     """Run the command until its output contains this text."""
-
     while text not in (found := await fleet(client, *(arguments or ("status",)))).output:
         pass
     return found
@@ -76,18 +75,7 @@ async def test_engines_and_cameras_that_need_attention_are_named_with_what_is_wr
         assert (await shows(client, "cameras: 2 failed")).exit_code == 1
 
 
-async def test_a_node_is_drained_and_undrained(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path, cameras=cameras(4), engines=TWO)) as (controller, client, cluster):
-        await shows(client, "cameras: 4 live")
-        assert (await fleet(client, "drain", "node-1")).exit_code == 0
-        await until(lambda: not cluster["engine-1"].generations and len(cluster["engine-2"].generations) == 4)
-        assert ["engine-1", "node-1", "drained", "0"] in rows(await shows(client, "drained"))
-        assert (await fleet(client, "undrain", "node-1")).exit_code == 0
-        assert not controller.placement.drains
-        assert (await fleet(client, "drain", "node-z")).exit_code == 1
-
-
-async def test_engines_are_started_again_one_after_the_other_until_one_does_not_start(
+async def test_a_node_is_drained_and_engines_are_started_again_until_one_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "POLL_S", 0.02)
@@ -102,6 +90,10 @@ async def test_engines_are_started_again_one_after_the_other_until_one_does_not_
     config = configured(tmp_path, cameras=cameras(4), engines=TWO)
     async with serving(config, LocalCluster(Breaking)) as (controller, client, cluster):
         await shows(client, "cameras: 4 live")
+        assert (await fleet(client, "drain", "node-1")).exit_code == 0
+        assert ["engine-1", "node-1", "drained", "0"] in rows(await shows(client, "drained"))
+        assert (await fleet(client, "undrain", "node-1")).exit_code == 0
+        assert (await fleet(client, "drain", "node-z")).exit_code == 1 and not controller.placement.drains
         before = dict(cluster.handles)
         done = await fleet(client, "restart")
         assert done.exit_code == 0 and [row[0] for row in rows(done)] == [*["engine-1"] * 2, *["engine-2"] * 2]
@@ -127,12 +119,8 @@ async def test_cameras_are_added_listed_and_removed_and_refusals_are_explained(t
         as_json = await fleet(client, "camera", "list", "--json")
         assert [camera["id"] for camera in json.loads(as_json.output)] == ["door", "yard"]
         assert "secret" not in as_json.output
-        for refused, text in (
-            ("door=/etc/passwd", "controller.http.camera_schemes"),
-            ("door=pattern:nope", "source: "),
-        ):
-            done = await fleet(client, "camera", "add", refused)
-            assert done.exit_code == 1 and text in done.output
+        refused = await fleet(client, "camera", "add", "door=/etc/passwd")
+        assert refused.exit_code == 1 and "controller.http.camera_schemes" in refused.output
         assert (await fleet(client, "camera", "add", "pattern:")).exit_code == 2, "without an id"
         removed = await fleet(client, "camera", "remove", "door", "never", "yard")
         assert removed.exit_code == 1 and "there is no camera never" in removed.output

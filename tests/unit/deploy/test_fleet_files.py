@@ -14,7 +14,7 @@ from ray.autoscaler._private import util
 from ray.autoscaler._private.kuberay import autoscaling_config
 
 from fleet.controller_actor import HEAD as HEAD_RESOURCE
-from fleet.settings import FleetConfig, load
+from fleet.settings import FleetConfig
 from support.repository import REPOSITORY
 
 FOLDER = REPOSITORY / "deploy" / "fleet"
@@ -25,20 +25,8 @@ OBJECTS: dict[str, dict[str, Any]] = {
 CLUSTER = OBJECTS["RayCluster"]
 HEAD: dict[str, Any] = CLUSTER["spec"]["headGroupSpec"]
 (WORKERS,) = CLUSTER["spec"]["workerGroupSpecs"]
-GROUPS = {"head": HEAD, "workers": WORKERS}
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> FleetConfig:
-    """Return the configuration that the controller reads."""
-    file = tmp_path_factory.mktemp("pod") / "fleet.yaml"
-    file.write_text(OBJECTS["ConfigMap"]["data"]["fleet.yaml"], encoding="utf-8")
-    return load(file)
-
-
-@pytest.fixture(params=list(GROUPS.values()), ids=list(GROUPS))
-def group(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return request.param
+CONFIG = FleetConfig.model_validate(yaml.safe_load(OBJECTS["ConfigMap"]["data"]["fleet.yaml"]))
+of_each_group = pytest.mark.parametrize("group", [HEAD, WORKERS], ids=["head", "workers"])
 
 
 def pod(group: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +38,7 @@ def container(group: dict[str, Any]) -> dict[str, Any]:
     return only
 
 
+@of_each_group
 def test_pods_and_other_objects_are_valid_for_kubernetes(group: dict[str, Any]) -> None:
     sidecar = {"name": "autoscaler", **CLUSTER["spec"]["autoscalerOptions"]}
     del sidecar["version"], sidecar["idleTimeoutSeconds"]
@@ -59,29 +48,28 @@ def test_pods_and_other_objects_are_valid_for_kubernetes(group: dict[str, Any]) 
         kubernetes_validate.validate(manifest, "1.30", strict=True)
 
 
-def test_ray_finds_room_for_engines_on_workers_and_for_the_controller_and_its_ports_on_the_head(
-    config: FleetConfig,
-) -> None:
+def test_ray_finds_room_for_engines_on_workers_and_for_the_controller_and_its_ports_on_the_head() -> None:
     cluster = {**CLUSTER, "metadata": {**CLUSTER["metadata"], "namespace": "default"}}
     types = autoscaling_config._derive_autoscaling_config_from_ray_cr(cluster)["available_node_types"]
     head, workers = types.pop("headgroup"), types[WORKERS["groupName"]]
     assert head["resources"][HEAD_RESOURCE] == 1 and head["resources"]["CPU"] == 0, "no engine runs there"
-    assert workers["resources"]["CPU"] == config.engines.num_cpus
-    assert workers["resources"]["GPU"] == config.engines.num_gpus
-    assert (workers["min_workers"], workers["max_workers"]) == (0, config.engines.most)
+    assert workers["resources"]["CPU"] == CONFIG.engines.num_cpus
+    assert workers["resources"]["GPU"] == CONFIG.engines.num_gpus
+    assert (workers["min_workers"], workers["max_workers"]) == (0, CONFIG.engines.most)
     ports = {port["name"]: str(port["containerPort"]) for port in container(HEAD)["ports"]}
-    bound = config.controller
+    bound = CONFIG.controller
     for name, address in (("directory", bound.directory), ("replay", bound.replay), ("fleet-http", bound.http.bind)):
         assert ports[name] == (address or "").rpartition(":")[2]
 
 
-def test_every_path_of_the_configuration_is_mounted_or_copied(config: FleetConfig, group: dict[str, Any]) -> None:
-    engine, controller = config.engine, config.controller
-    paths = [engine["http"]["tokens_file"], engine["publish"]["curve_secret_key_file"]]
-    paths += [engine["publish"]["curve_allowed_keys"]]
+@of_each_group
+def test_every_path_of_the_configuration_is_mounted_or_copied(group: dict[str, Any]) -> None:
+    engine, controller = CONFIG.engine, CONFIG.controller
+    publish = engine["publish"]
+    paths = [engine["http"]["tokens_file"], publish["curve_secret_key_file"], publish["curve_allowed_keys"]]
     if group is HEAD:
-        paths += [controller.store, controller.curve_secret_key_file, controller.curve_allowed_keys]
-        paths += [controller.http.tokens_file]
+        paths += [controller.curve_secret_key_file, controller.curve_allowed_keys]
+        paths += [controller.http.tokens_file, controller.store]
         assert any(mount["mountPath"] == "/etc/partstream/fleet.yaml" for mount in container(HEAD)["volumeMounts"])
         (command,) = container(HEAD)["lifecycle"]["postStart"]["exec"]["command"][2:]
         assert "--config /etc/partstream/fleet.yaml" in command
@@ -93,15 +81,13 @@ def test_every_path_of_the_configuration_is_mounted_or_copied(config: FleetConfi
         assert not path.is_relative_to("/run/partstream") or str(path) in copied, path
 
 
+@of_each_group
 def test_containers_have_no_rights_and_the_configuration_no_secret(group: dict[str, Any]) -> None:
     assert pod(group)["securityContext"]["runAsNonRoot"] is True and pod(group)["enableServiceLinks"] is False
     sidecar = CLUSTER["spec"]["autoscalerOptions"]
     for each in (container(group), *pod(group)["initContainers"], sidecar):
-        assert each["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
+        rights = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+        assert each["securityContext"] == rights
         assert "memory" in each["resources"]["limits"]
     assert CLUSTER["spec"]["authOptions"]["mode"] == "token"
     assert not re.search(r"(read|control)_token|://[^\s]*@", OBJECTS["ConfigMap"]["data"]["fleet.yaml"])

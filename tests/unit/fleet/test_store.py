@@ -32,24 +32,13 @@ def content(path: Path) -> Kept:
 
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    store.write(
-        [
-            stored.camera_changed("door", {"source": "pattern:"}),
-            stored.camera_changed("yard", None),
-            stored.camera_changed("gone", None),
-            stored.camera_as_configured("gone"),
-            stored.placed("door", (7, "engine-1")),
-            stored.placed("door", (8, "engine-2")),
-            stored.placed("dock", (9, None)),
-            stored.placed("yard", (8, None)),
-            stored.placed("yard", None),
-            stored.drained("engine-1", True),
-            stored.drained("engine-2", True),
-            stored.drained("engine-2", False),
-            stored.camera_hidden({"id": "door", "masks": {}}),
-            stored.camera_hidden({"masks": {}, "id": "door"}),
-        ]
-    )
+    cameras = [stored.camera_changed("door", {"source": "pattern:"}), stored.camera_changed("yard", None)]
+    cameras += [stored.camera_changed("gone", None), stored.camera_as_configured("gone")]
+    places = [stored.placed("door", (7, "engine-1")), stored.placed("door", (8, "engine-2"))]
+    places += [stored.placed("dock", (9, None)), stored.placed("yard", (8, None)), stored.placed("yard", None)]
+    drains = [stored.drained(name, drains) for name, drains in (("engine-1", True), ("b", True), ("b", False))]
+    hidden = [stored.camera_hidden({"id": "door", "masks": {}}), stored.camera_hidden({"masks": {}, "id": "door"})]
+    store.write([*cameras, *places, *drains, *hidden])
     store.close()
     assert content(store.path) == Kept(
         {"door": {"source": "pattern:"}, "yard": None},
