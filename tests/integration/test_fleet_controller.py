@@ -326,8 +326,7 @@ async def test_readers_of_the_directory_get_every_placement_and_each_change(tmp_
             generation = places[first].generation
             await controller.drain("engine-1", True)
             await read(lambda: places[first].generation > generation)
-            moved = places[first]
-            assert moved.address and moved.previous
+            moved: Any = places[first]
             assert (moved.address.engine, moved.previous.engine) == ("engine-2", "engine-1")
             assert moved.previous_generation == generation
             await read(lambda: places[first].previous is None)

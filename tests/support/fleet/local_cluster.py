@@ -94,10 +94,6 @@ class SimulatedEngine:
         if not self._ended.done():
             self._ended.set_exception(RuntimeError(why)) if why else self._ended.set_result(None)
 
-    async def killed(self) -> None:
-        """Do what is left to do after the end of the actor."""
-        self.ends()
-
 
 class RealEngine(EngineActor):
     """A real engine, in this process."""
@@ -112,14 +108,9 @@ class RealEngine(EngineActor):
         return described(self.name, self._opener.public_key)
 
     async def stop(self) -> None:
-        if self._engine is not None:
+        if self._engine is not None and self._running is not None:
             await self._engine.stop()
-
-    async def killed(self) -> None:
-        """Stop the engine."""
-        if self._running is not None:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+            await self._running
 
 
 class Handle:
@@ -192,7 +183,7 @@ class LocalCluster:
         """End all actors."""
         for handle in self.handles.values():
             handle.kill()
-        await asyncio.gather(*(handle.actor.killed() for handle in self.handles.values()))
+        await asyncio.gather(*(handle.actor.stop() for handle in self.handles.values()))
 
 
 class LocalEngines(Engines):

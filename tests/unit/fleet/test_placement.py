@@ -186,21 +186,6 @@ def test_a_camera_moves_without_a_gap_and_its_old_engine_goes_on_for_five_second
     assert dark.old is None and dark.engine == "b"
 
 
-def test_cameras_of_a_lost_engine_are_elsewhere_at_once_and_go_on_where_they_were_until_they_are_live() -> None:
-    fleet = fleet_of({"a": 100}, cameras=1)
-    camera = fleet.placement.cameras["c0"]
-    old = "a", camera.generation
-    fleet.join("b", 50)
-    fleet.drain("a")
-    fleet.join("c", 50)
-    fleet.lose("b")
-    assert (camera.engine, camera.old, camera.cause) == ("c", old, "lost")
-    assert camera.reason == "b is lost: its process has ended"
-    fleet.lose("a")
-    fleet.lose("c")
-    assert (camera.engine, camera.old, camera.code) == (None, None, "no_engine")
-
-
 def test_an_engine_that_refuses_a_camera_is_not_given_it_for_a_minute_unless_its_settings_are_changed() -> None:
     fleet = fleet_of({"a": 100})
     fleet.refusing.add(("a", "c0"))
