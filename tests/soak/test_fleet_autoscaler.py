@@ -10,37 +10,24 @@ from unittest import mock
 import pytest
 import ray
 import yaml
+from ray.autoscaler._private import util
 
 from benchmarks.fleet.local_fleet import ENVIRONMENT, Nodes, controlled, settings
-from fleet.controller_actor import HEAD
+from support.repository import REPOSITORY
 from support.waiting import until
 
 pytestmark = pytest.mark.soak
 
-COMMANDS = ["initialization", "setup", "head_setup", "worker_setup", "head_start_ray", "worker_start_ray"]
-ENGINES = {"least": 0, "most": 2, "reserve": 0, "empty_s": 2}
+ENGINES = {"least": 0, "most": 2, "reserve": 0, "empty_s": 2, "num_cpus": 4}
 
 
 def autoscaling(address: str) -> dict[str, Any]:
-    """Return the configuration of an autoscaler whose nodes are processes of this machine."""
+    """Return the configuration for a cloud, with processes of this machine as its nodes."""
+    given = yaml.safe_load((REPOSITORY / "deploy" / "fleet" / "autoscaling.yaml").read_text(encoding="utf-8"))
     fake = {"use_node_id_as_ip": True, "disable_node_updaters": True, "disable_launch_config_check": True}
-    types = {
-        "head": {"resources": {"CPU": 0, HEAD: 1}, "node_config": {}, "max_workers": 0},
-        "engine": {"resources": {"CPU": 1, "object_store_memory": 80 << 20}, "node_config": {}, "max_workers": 2},
-    }
-    return {
-        "cluster_name": "fleet",
-        "max_workers": 2,
-        "idle_timeout_minutes": 0.05,
-        "upscaling_speed": 1.0,
-        "provider": {"type": "fake_multinode", "gcs_address": address, **fake},
-        "available_node_types": {name: {"min_workers": 0, **one} for name, one in types.items()},
-        "head_node_type": "head",
-        **{key: {} for key in ("auth", "docker", "file_mounts")},
-        **{key: [] for key in ("cluster_synced_files", "rsync_exclude", "rsync_filter")},
-        "file_mounts_sync_continuously": False,
-        **{f"{name}_commands": [] for name in COMMANDS},
-    }
+    provider = {"type": "fake_multinode", "gcs_address": address, **fake}
+    given["available_node_types"]["gpu"]["resources"]["object_store_memory"] = 80 << 20
+    return {**util.prepare_config(given), "provider": provider, "file_mounts": {}, "idle_timeout_minutes": 0.05}
 
 
 def nodes_alive() -> int:
