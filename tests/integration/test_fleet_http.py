@@ -103,16 +103,10 @@ async def test_a_token_for_some_cameras_shows_only_these(tmp_path: Path) -> None
         await until(lambda: len(controller.directory.places) == 2)
         assert [camera["id"] for camera in (await client.get(CAMERAS))["cameras"]] == ["c1"]
         assert (await client.ask("GET", f"{CAMERAS}/c0"))[0] == 404
-        for method, path in (
-            ("GET", "/api/v1/status"),
-            ("GET", "/api/v1/prometheus/targets"),
-            ("GET", "/metrics"),
-            ("POST", "/api/v1/fleet/drain/engine-1"),
-            ("POST", "/api/v1/fleet/restart/engine-1"),
-            ("PUT", f"{CAMERAS}/c1"),
-            ("DELETE", f"{CAMERAS}/c1"),
-        ):
-            assert (await client.ask(method, path))[0] == 403, path
+        assert (await client.ask("GET", "/metrics"))[0] == 403
+        refused = "GET status", "GET prometheus/targets", "POST fleet/drain/engine-1", "POST fleet/restart/engine-1"
+        for method, path in map(str.split, (*refused, "PUT cameras/c1", "DELETE cameras/c1")):
+            assert (await client.ask(method, f"/api/v1/{path}"))[0] == 403, path
         for token, expected in ((READ, 403), ("", 401), (CONTROL, 204)):
             headers = {"Authorization": f"Bearer {token}"}
             assert (await client.ask("DELETE", f"{CAMERAS}/c1", headers=headers))[0] == expected

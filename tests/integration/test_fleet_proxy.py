@@ -200,11 +200,8 @@ def test_impossible_options_are_usage_errors_that_name_the_option() -> None:
 # -- CURVE ----------------------------------------------------------------------------------------------------------
 def curve(own: KeyPair, server: str) -> dict[str, Any]:
     """Return the socket options of a client."""
-    return {
-        "CURVE_SERVERKEY": server.encode(),
-        "CURVE_PUBLICKEY": own.public.encode(),
-        "CURVE_SECRETKEY": own.secret.encode(),
-    }
+    keys = {"SERVER": server, "PUBLIC": own.public, "SECRET": own.secret}
+    return {f"CURVE_{name}KEY": key.encode() for name, key in keys.items()}
 
 
 async def test_with_keys_on_both_sides_only_listed_clients_read_an_encrypted_fleet(tmp_path: Path) -> None:
@@ -212,10 +209,7 @@ async def test_with_keys_on_both_sides_only_listed_clients_read_an_encrypted_fle
     make_keys(of_fleet, ["proxy"])
     make_keys(own, ["wall", "stranger"])
     (own / "allowed" / "stranger.key").unlink()
-    serving = {
-        "curve_secret_key_file": str(of_fleet / "server.key_secret"),
-        "curve_allowed_keys": str(of_fleet / "allowed"),
-    }
+    serving = {"curve_secret_key_file": of_fleet / "server.key_secret", "curve_allowed_keys": of_fleet / "allowed"}
     options = [
         *("--server-key", str(of_fleet / "server.key"), "--key-file", str(of_fleet / "clients" / "proxy.key_secret")),
         *("--curve-secret-key-file", str(own / "server.key_secret"), "--curve-allowed-keys", str(own / "allowed")),

@@ -23,16 +23,8 @@ from support.waiting import until
 CAMERAS = ("dock", "gate", "hall", "yard")
 PASSWORD = "n0b0dy-sees-this"
 DOOR = f"rtsp://guard:{PASSWORD}@127.0.0.1:1/door"
-DASHBOARD = (
-    "/nodes?view=summary",
-    "/logical/actors",
-    "/api/v0/actors?detail=true",
-    "/api/v0/tasks?detail=true",
-    "/api/v0/workers?detail=true",
-    "/api/v0/objects?detail=true",
-    "/api/cluster_status",
-    "/events",
-)
+DASHBOARD = ["/nodes?view=summary", "/logical/actors", "/api/cluster_status", "/events"]
+DASHBOARD += [f"/api/v0/{kind}?detail=true" for kind in ("actors", "tasks", "workers", "objects")]
 
 
 async def placed(fleet: LocalFleet, *cameras: str) -> dict[str, dict[str, Any]] | None:

@@ -52,20 +52,18 @@ class WatchedFleet:
 
 
 @asynccontextmanager
-async def watched_fleet(folder: Path, **http: Any) -> AsyncGenerator[WatchedFleet]:
-    """Run the fleet, and yield it when all cameras are live. `http`: settings of the controller's HTTP server."""
+async def watched_fleet(folder: Path) -> AsyncGenerator[WatchedFleet]:
+    """Run the fleet, and yield it when all cameras are live."""
     port = reserved_port()
     page = f"http://127.0.0.1:{port}"
     source = {"source": "pattern:320x180@10", **UNHURRIED}
     tokens = write_tokens(folder / "tokens.yaml", *TOKENS)
+    publish = {"endpoint": "tcp://0.0.0.0:0", "replay": "tcp://0.0.0.0:0", "allow_plaintext": True}
     config = configured(
         folder,
-        http={"bind": f"0.0.0.0:{port}", "tokens_file": tokens, "page_origins": [page], **http},
+        http={"bind": f"0.0.0.0:{port}", "tokens_file": tokens, "page_origins": [page]},
         engines={"least": 2, "most": 2, "reserve": 0},
-        engine={
-            "http": OFF_LOOPBACK | {"requests_per_second": 1e5},
-            "publish": {"endpoint": "tcp://0.0.0.0:0", "replay": "tcp://0.0.0.0:0", "allow_plaintext": True},
-        },
+        engine={"http": OFF_LOOPBACK | {"requests_per_second": 1e5}, "publish": publish},
         cameras=[
             *({"id": name, **source, "expected_mpx": 1.0, "enabled": False} for name in CAMERAS),
             {"id": UNPLACED, **source, "pin": "nowhere", "privacy": "skeleton"},
