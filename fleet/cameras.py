@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fleet.settings import REFERENCE, FleetCamera, FleetConfig
-from fleet.store import Kept, Statement, Store, StoreError, camera_as_configured, camera_changed, camera_hidden
+from fleet.store import Kept, Statement, Store, StoreError, camera_hidden, camera_kept
 from stages.settings_file import error_text
 from stream.cameras.changes import (
     NoCapacityError,
@@ -107,7 +107,7 @@ class Cameras:
         async with self._turn:
             if camera_id not in self.all:
                 return False
-            await self.write([self._kept_as(camera_id, None)])
+            await self.write([self._kept(camera_id, None)])
             del self.all[camera_id]
             self._changed(camera_id)
             logger.info("camera %s: removed", camera_id)
@@ -126,14 +126,11 @@ class Cameras:
     def _keeping(self, camera: FleetCamera) -> list[Statement]:
         hidden = HiddenCamera.of(camera)
         hides = [camera_hidden(hidden.model_dump(mode="json"))] if hidden.masks or hidden.privacy != "off" else []
-        return [self._kept_as(camera.id, camera), *hides]
+        return [self._kept(camera.id, camera), *hides]
 
-    def _kept_as(self, camera_id: str, camera: FleetCamera | None) -> Statement:
+    def _kept(self, camera_id: str, camera: FleetCamera | None) -> Statement:
         configured = self._configured.get(camera_id)
-        whole = camera.whole() if camera is not None else None
-        if whole == (configured.whole() if configured is not None else None):
-            return camera_as_configured(camera_id)
-        return camera_changed(camera_id, whole)
+        return camera_kept(camera_id, camera and camera.whole(), configured and configured.whole())
 
     def _valid(self, camera_id: str, settings: Mapping[str, Any]) -> FleetCamera | None:
         """Return a camera as the store has it. None if it is not valid any more, which is logged: it stays there."""

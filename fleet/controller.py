@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from fleet.cameras import Cameras
 from fleet.directory import Directory
 from fleet.engines import Engine, Engines
-from fleet.pass_office import PassOffice
 from fleet.placement import EngineState, Placement, Seen
 from fleet.settings import FleetConfig
 from fleet.store import Kept, Statement, Store, StoreError, drained, placed
 from stream.membership.messages import Assigned, Assignment, EngineReport
+from stream.membership.passes import PassOffice
 from stream.results import EngineAddress
 
 logger = logging.getLogger(__name__)
@@ -238,7 +238,7 @@ class Controller:
                 self.engines.make()
         if not any(engine.pin is None and engine.state == "waiting" for engine in engines.values()):
             tags = {tag for engine in coming for tag in engine.tags}
-            for pin in need.keys() - {None} - pending - tags:
+            for pin in need - {None} - pending - tags:
                 if len(engines) < given.most:
                     self.engines.make(pin)
         for engine in staying:
@@ -268,11 +268,10 @@ class Controller:
 
     # -- what was decided ---------------------------------------------------------------------------------------
     def _restore(self, kept: Kept) -> None:
+        self.drains |= kept.drains
+        self.placement.drains |= kept.drains
         for name, camera in self.cameras.all.items():
             self.placement.restore(name, camera.wish, *kept.places.get(name, (0, None)))
-        self.drains |= kept.drains
-        for name in kept.drains:
-            self.placement.drain(name)
         self._rows = {name: placed(name, None) for name in kept.places.keys() - self.cameras.all.keys()}
         self.placement.changed.update(self.cameras.all)
 

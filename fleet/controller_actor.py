@@ -12,6 +12,7 @@ import os
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import ray
 from prometheus_client.metrics_core import Metric
@@ -20,13 +21,13 @@ from fleet import metrics
 from fleet.controller import Controller
 from fleet.engine_actor import NAMESPACE
 from fleet.http_api import ControllerApi, page_files
-from fleet.pass_office import origins_at
 from fleet.settings import FleetConfig, load, naming_settings
 from stream.descriptors import raise_limit
 from stream.http.server.app import HttpServer
-from stream.http.server.auth import FLEET_COOKIE
+from stream.http.server.auth import FLEET_COOKIE, names_loopback
 from stream.membership.addresses import public
 from stream.settings.config_error import ConfigError
+from stream.settings.network import whole_origins
 from telemetry import logs
 from telemetry.exposition import page_for
 
@@ -41,57 +42,59 @@ READ_WITHIN_S = 5.0
 """Time for the event loop to read the metrics."""
 
 
+def origins_at(address: str) -> list[str]:
+    """Return where browsers have the page from, if its server is bound to this address, `scheme://host:port`."""
+    hosts = [None, "localhost"] if names_loopback(urlsplit(address).netloc) else [None]
+    return whole_origins([public(address, host) for host in hosts])
+
+
 class ControllerService:
     """The controller, and its HTTP server if `controller.http.bind` is set."""
 
     def __init__(self, config: FleetConfig) -> None:
-        """Raises `ConfigError` if the HTTP server's tokens or files cannot be used."""
         self.controller = Controller(config)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._server: HttpServer | None = None
-        if config.controller.http.bind is not None:
-            with naming_settings():
-                self._server = HttpServer(
-                    config.controller.http,
-                    metrics=self._metrics,
-                    ready=lambda: (not self.controller.problems, self.controller.problems),
-                    alive=lambda: (True, []),
-                    routes=ControllerApi(self.controller).routes(),
-                    pages=page_files(),
-                    cookie=FLEET_COOKIE,
-                )
 
     async def start(self) -> None:
-        """Start both. Raises `ConfigError` naming the setting if an address or the store cannot be used."""
-        controller, server = self.controller, self._server
-        self._loop = asyncio.get_running_loop()
+        """Start both. Raises `ConfigError` naming the setting if an address, a file or the store cannot be used."""
         try:
-            await controller.open()
-            if server is not None:
-                with naming_settings():
-                    await server.start()
-                controller.http = public(server.address, None)
-                origins = controller.config.controller.http.page_origins
-                controller.office.origins = origins or origins_at(server.address)
-            controller.start()
+            await self.controller.open()
+            if self.controller.config.controller.http.bind is not None:
+                await self._serve()
+            self.controller.start()
         except BaseException:
             await self.stop()
             raise
+
+    async def _serve(self) -> None:
+        controller, loop = self.controller, asyncio.get_running_loop()
+        config = controller.config.controller.http
+
+        async def read() -> list[Metric]:
+            return metrics.read(controller, server.refused)
+
+        def page(accept: str) -> tuple[bytes, str]:  # called in a thread: the state is read in the event loop
+            return page_for(accept, asyncio.run_coroutine_threadsafe(read(), loop).result(READ_WITHIN_S))
+
+        with naming_settings():
+            server = self._server = HttpServer(
+                config,
+                metrics=page,
+                ready=lambda: (not controller.problems, controller.problems),
+                alive=lambda: (True, []),
+                routes=ControllerApi(controller).routes(),
+                pages=page_files(),
+                cookie=FLEET_COOKIE,
+            )
+            await server.start()
+        controller.http = public(server.address, None)
+        controller.office.origins = config.page_origins or origins_at(server.address)
 
     async def stop(self) -> None:
         """Stop both. The engines go on. May be called again."""
         if self._server is not None:
             await self._server.stop()
         await self.controller.stop()
-
-    def _metrics(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics page. Called in a thread: the state is read in the event loop."""
-        assert self._loop is not None
-
-        async def read() -> list[Metric]:
-            return metrics.read(self.controller, self._server.refused if self._server is not None else {})
-
-        return page_for(accept, asyncio.run_coroutine_threadsafe(read(), self._loop).result(READ_WITHIN_S))
 
 
 class ControllerActor:

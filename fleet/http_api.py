@@ -14,7 +14,6 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from fleet.controller import Controller
-from fleet.pass_office import LIFE_S
 from fleet.settings import FleetCamera
 from fleet.views import FleetCameraListView, FleetCameraView, FleetStatusView, camera_view, status_view
 from stream.http.endpoints.page_files import fleet_page_routes
@@ -23,6 +22,7 @@ from stream.http.server.camera_routes import CameraRoutes, applied
 from stream.http.server.gate import CALLER
 from stream.http.server.problems import Problem
 from stream.http.server.routes import Answer, Route
+from stream.membership.passes import LIFE_S
 from stream.results import EngineAddress
 
 ROOT = "/api/v1"
@@ -149,12 +149,10 @@ class ControllerApi:
         at: defaultdict[EngineAddress, list[str]] = defaultdict(list)
         for camera in dict.fromkeys(wanted.cameras):
             if camera in self.controller.cameras.all and caller.sees(camera):
-                found = self._watched_at(camera)
-                if isinstance(found, str):
-                    places.append(CameraPlaceView(id=camera, engine=None, message=found))
-                else:
-                    places.append(CameraPlaceView(id=camera, engine=found.engine, message=""))
-                    at[found].append(camera)
+                address, message = self._watched_at(camera)
+                places.append(CameraPlaceView(id=camera, engine=address and address.engine, message=message))
+                if address is not None:
+                    at[address].append(camera)
         passes = [
             EnginePassView(
                 engine=one.engine,
@@ -166,17 +164,17 @@ class ControllerApi:
         ]
         return json_response(PassesView(life_s=LIFE_S, cameras=places, engines=passes))
 
-    def _watched_at(self, camera: str) -> EngineAddress | str:
-        """Return where a camera is watched: while it moves, at the engine that still has it. Or a text: why nowhere."""
+    def _watched_at(self, camera: str) -> tuple[EngineAddress | None, str]:
+        """Return where a camera is watched: while it moves, at the engine that still has it. Or say why nowhere."""
         placed = self.controller.placement.cameras[camera]
         message = placed.reason
         for engine in (placed.old[0] if placed.old is not None else None, placed.engine):
             address = self.controller.address_of(engine)
             if address is not None and address.http is not None:
-                return address
+                return address, ""
             if address is not None:
                 message = f"Its engine {engine} has no HTTP server that other hosts reach: set engine.http.bind."
-        return message[:1].upper() + message[1:]
+        return None, message[:1].upper() + message[1:]
 
 
 def page_files() -> list[Route]:

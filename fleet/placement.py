@@ -25,6 +25,10 @@ CHEAPER = 0.8
 """Factor by which an expected cost above the usual one falls each second, while no engine has room for it."""
 USUAL_MPX = 1.0  # before any was measured
 MOST_TRIES = 20
+BALANCE_ABOVE = 1.1
+"""A camera leaves an engine only for one that will use less of its capacity, by this factor, even with the camera."""
+REST_S = 60.0
+"""How long a placed camera stays, although its engine has too much to do."""
 REFUSED_S = 60.0
 """How long an engine that refused a camera, or did not get it live, is not given it again."""
 DRAINED_AT_ONCE = 8
@@ -61,19 +65,6 @@ class PlacementSettings(Section):
         ge=0,
         le=10_000,
         description="Maximum cameras a minute that leave engines with too much to do; 0 for none.",
-    )
-    balance_above: float = Field(
-        default=1.1,
-        ge=1,
-        le=10,
-        description="A camera leaves an engine with too much to do only if that engine's used share of its capacity is "
-        "more than this multiple of the share that the other one will use.",
-    )
-    rest_s: float = Field(
-        default=60.0,
-        ge=0,
-        le=86_400,
-        description="Minimum time for which a camera stays, even if its engine has too much to do.",
     )
 
 
@@ -276,15 +267,11 @@ class Placement:
         """Return since when an engine has no cameras; None if it has some, or is not there."""
         return self.engines[engine].empty_s if engine in self.engines else None
 
-    def missing(self) -> dict[str | None, tuple[int, float]]:
-        """Return by pin how many cameras lack an engine with room, also to leave a drained one, and their Mpx/s."""
+    def missing(self) -> set[str | None]:
+        """Return the pins of cameras that lack an engine with room, also to leave a drained one."""
         drained = [self.engines[name].cameras for name in self.drains & self.engines.keys()]
-        places = [camera for cameras in (self._unplaced, *drained) for camera in cameras.values()]
-        need: dict[str | None, tuple[int, float]] = {}
-        for camera in filter(lambda camera: camera.code in ("no_room", "no_engine", "pin_absent"), places):
-            number, cost = need.get(camera.wish.pin, (0, 0.0))
-            need[camera.wish.pin] = number + 1, cost + camera.cost
-        return need
+        cameras = [camera for some in (self._unplaced, *drained) for camera in some.values()]
+        return {camera.wish.pin for camera in cameras if camera.code in ("no_room", "no_engine", "pin_absent")}
 
     def tick(self, now_s: float) -> None:
         """Do what is due. Needed once a second."""
@@ -332,7 +319,7 @@ class Placement:
         for engine in sorted(suffering.values(), key=lambda one: (-one.share(), one.name)):
             if len(self._relieved_s) >= self._settings.moves_per_minute:
                 return
-            since_s, most = now_s - self._settings.rest_s, engine.share() / self._settings.balance_above
+            since_s, most = now_s - REST_S, engine.share() / BALANCE_ABOVE
             rested = [one for one in engine.cameras.values() if one.live and one.placed_s <= since_s]
             waits = engine.leaving or now_s < (engine.suffers_s or now_s) + SUFFERS_S
             for camera in () if waits else sorted(rested, key=lambda one: -one.cost):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -124,12 +125,10 @@ class Proxy:
         except BaseException as error:
             self._subscription.close()
             context.destroy(linger=0)
-            if not isinstance(error, ConfigError):
-                raise
-            text = str(error)
-            for setting, option in OPTIONS.items():
-                text = text.replace(setting, option)
-            raise ConfigError(text) from None
+            if isinstance(error, ConfigError):
+                options = re.compile("|".join(map(re.escape, OPTIONS)))
+                raise ConfigError(options.sub(lambda found: OPTIONS[found[0]], str(error))) from None
+            raise
         self._context, self._authenticator = context, authenticator
         if authenticator is not None:
             authenticator.start()

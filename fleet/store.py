@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS drains (engine TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS hidden (body TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
+Settings = Mapping[str, Any]
 Statement = tuple[str, Sequence[object]]
 """SQL and its parameters."""
 
@@ -38,7 +39,7 @@ class StoreError(Exception):
 class Kept:
     """The content of the file."""
 
-    cameras: Mapping[str, Mapping[str, Any] | None]
+    cameras: Mapping[str, Settings | None]
     """Settings of cameras that were added or changed since the configuration; None: it was removed."""
     places: Mapping[str, tuple[int, str | None]]
     """The generation and the engine of each camera that was placed."""
@@ -47,14 +48,11 @@ class Kept:
     """What is hidden of cameras, as `HiddenCamera`."""
 
 
-def camera_changed(camera: str, settings: Mapping[str, Any] | None) -> Statement:
-    """Keep a camera's settings; None: it was removed, although the configuration has it."""
+def camera_kept(camera: str, settings: Settings | None, configured: Settings | None) -> Statement:
+    """Keep a camera's settings if they are not those of the configuration. None: the camera is not there."""
+    if settings == configured:
+        return "DELETE FROM cameras WHERE camera = ?", (camera,)
     return "INSERT OR REPLACE INTO cameras VALUES (?, ?)", (camera, None if settings is None else json.dumps(settings))
-
-
-def camera_as_configured(camera: str) -> Statement:
-    """Forget a camera's settings: they are those of the configuration, or it has none."""
-    return "DELETE FROM cameras WHERE camera = ?", (camera,)
 
 
 def camera_hidden(hidden: Mapping[str, Any]) -> Statement:

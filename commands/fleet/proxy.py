@@ -82,12 +82,9 @@ def proxy_command(
             fail("--curve-secret-key-file and --curve-allowed-keys go together: give both, or neither", EXIT_USAGE)
         try:
             connection, cameras = directory_at(directory, server_key, key_file), selected(camera or None)
-        except ValueError as error:
-            fail(str(error), EXIT_USAGE)
-        try:
             bindable(bind)
         except ValueError as error:
-            fail(f"--bind: {error}", EXIT_USAGE)
+            fail(str(error), EXIT_USAGE)
         serving = {
             "endpoint": bind,
             "high_water_mark": high_water_mark,

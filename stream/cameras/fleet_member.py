@@ -23,7 +23,6 @@ from stream.membership.messages import Assignment, CameraReport, EngineReport, E
 from stream.membership.passes import Passes
 from stream.messaging.publisher import Publisher
 from stream.results import EngineAddress
-from stream.sources.status import CameraStatus
 from telemetry.health import missed_frames
 from telemetry.tally import quantile
 
@@ -60,7 +59,7 @@ class FleetReport:
     def engine(self, now_s: float) -> EngineReport:
         """Return the report of the engine. `now_s` is monotonic."""
         if self._measured_s is None:
-            self._start(now_s)
+            self._measured_s, self._busy_s = now_s, self._load.batches.sum
         elif now_s - self._measured_s >= MEASURE_EVERY_S:
             self._measure(now_s - self._measured_s)
             self._measured_s = now_s
@@ -73,20 +72,17 @@ class FleetReport:
             status = self._cameras.status(name)
             camera = self._cameras.running.get(name)
             pixels, fps = (0.0, 0.0) if camera is None else (_pixels(camera), camera.fps[1])
-            reason, message = _failure(status)
+            # Problems that do not end a camera are left out: their words change with each attempt.
+            failed = status.state == "ended" and status.reason not in (None, "disabled")
             reports[name] = CameraReport(
                 self._assigned.generations.get(name, 0),
                 status.state,
                 round(pixels, 1),
                 round(fps, 1),
-                reason=reason,
-                message=message,
+                reason=status.reason or "" if failed else "",
+                message=status.message[:LONGEST_MESSAGE] if failed else "",
             )
         return reports | self._assigned.refused
-
-    def _start(self, now_s: float) -> None:
-        self._measured_s = now_s
-        self._busy_s = self._load.batches.sum
 
     def _measure(self, seconds: float) -> None:
         busy_s = self._load.batches.sum
@@ -99,20 +95,17 @@ class FleetReport:
         )
         missed = {camera.ring: missed_frames(camera.ring.counts().dropped) for camera in live}
         ages: dict[FrameRing, Cumulative] = {camera.ring: camera.ages.cumulative() for camera in live}
+        ages_s = [quantile(self._ages[ring], now, 0.95) for ring, now in ages.items() if ring in self._ages]
         self._report = replace(
             self._report,
             capacity=round(capacity, 1),
-            age_ms=round(max((self._age_s(ring, now) for ring, now in ages.items()), default=0.0) * 1e3, 1),
+            age_ms=round(max(ages_s, default=0.0) * 1e3, 1),
             dropped=round(sum(count - self._missed.get(ring, count) for ring, count in missed.items()) / seconds, 2),
             overloaded=load.overloaded,
             ease_level=load.ease_level,
             max_ease_level=load.max_ease_level,
         )
         self._busy_s, self._missed, self._ages = busy_s, missed, ages
-
-    def _age_s(self, ring: FrameRing, now: Cumulative) -> float:
-        before = self._ages.get(ring)
-        return 0.0 if before is None else quantile(before, now, 0.95)
 
     def _capacity(self, pixels: float, busy: float, *, eased: bool) -> float:
         """Return the capacity after a measurement: the load, over the share of the time in which the model worked.
@@ -124,16 +117,6 @@ class FleetReport:
             found = pixels / max(busy, 1.0) if eased else pixels / busy
             self._measured_capacity = found if before is None else before + LEARNED * (found - before)
         return self._report.capacity if self._measured_capacity is None else self._measured_capacity
-
-
-def _failure(status: CameraStatus) -> tuple[str, str]:
-    """Return code and sentence of what ended a camera for good; both empty if nothing did.
-
-    Problems of other cameras are left out: their words change with each attempt.
-    """
-    if status.state != "ended" or status.reason in (None, "disabled"):
-        return "", ""
-    return status.reason, status.message[:LONGEST_MESSAGE]
 
 
 def _pixels(camera: Camera) -> float:

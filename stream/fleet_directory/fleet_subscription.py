@@ -251,7 +251,10 @@ class FleetSubscription(Subscription[AnyMessage]):
             return known
         link = _Link(key, address.engine)
         try:
-            keys = self._keys(address)
+            own = self._connection.keys
+            if address.key is not None and own is None:
+                raise ValueError("it encrypts its results: give the directory's server_key and your key_file")
+            keys = ClientKeys(address.key, own.own) if address.key is not None and own is not None else None
             link.subscription = EngineSubscription[Received](
                 replace(self._connection, endpoint=parse_endpoint(address.endpoint), keys=keys),
                 prefixes_of((*(self._kinds if self._cameras is None else ()), *self._stats), None),
@@ -263,26 +266,15 @@ class FleetSubscription(Subscription[AnyMessage]):
             )
             link.subscription.open()
         except (ValueError, OSError) as error:
-            again = isinstance(error, OSError)
             if key not in self._unusable:
-                reason = error.strerror if again else error
-                logger.warning("engine %s of the fleet can't be followed: %s", address.engine, reason)
+                logger.warning("engine %s of the fleet can't be followed: %s", address.engine, error)
             self._unusable.add(key)
-            if again:
-                self._changed.add(camera)
+            self._changed.add(camera)
             return None
         self._unusable.discard(key)
         self._links[key] = link
         link.reading = self._started(lambda: self._read(link))
         return link
-
-    def _keys(self, address: EngineAddress) -> ClientKeys | None:
-        """Return the keys for an engine. Raises `ValueError` if it encrypts and this reader has no keys."""
-        if address.key is None:
-            return None
-        if self._connection.keys is None:
-            raise ValueError("it encrypts its results: give the directory's server_key and your key_file")
-        return ClientKeys(address.key, self._connection.keys.own)
 
     async def _check(self) -> None:
         """Check cameras some time after their last change."""

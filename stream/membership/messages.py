@@ -11,8 +11,6 @@ import msgspec
 
 from stream.results import CameraState, EngineAddress, about
 
-LeastPrivacy = Literal["off", "skeleton"]
-
 
 class CameraReport(msgspec.Struct, frozen=True, omit_defaults=True):
     """A camera as its engine sees it."""
@@ -44,7 +42,8 @@ class EngineReport(msgspec.Struct, frozen=True):
     ease_level: Annotated[int, about("How much detail it gives up so that it drops no frames; 0: none.")] = 0
     max_ease_level: Annotated[int, about("Its highest level; 0 if it has none.")] = 0
     privacy: Annotated[
-        LeastPrivacy, about("`skeleton`: its configuration has all cameras in skeleton mode, whatever theirs is.")
+        Literal["off", "skeleton"],
+        about("`skeleton`: its configuration has all cameras in skeleton mode, whatever theirs is."),
     ] = "off"
 
 

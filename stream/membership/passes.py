@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 import time
 from collections.abc import Callable, Iterable
 from typing import Annotated
@@ -17,6 +18,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+LIFE_S = 60.0
+"""Time for which a pass is valid. The page renews it twice in this time."""
 PREFIX = "partstream-pass-1."
 MOST_BYTES = 24 << 10
 """A pass for 256 cameras with ids of 63 characters has 23 kB."""
@@ -46,6 +49,25 @@ def signed(one: Pass, key: bytes) -> str:
     """Return the pass as text, signed with the engine's key (32 bytes)."""
     body = PREFIX + _text(msgspec.json.encode(one))
     return f"{body}.{_signature(body, key)}"
+
+
+class PassOffice:
+    """Makes the keys of engines, from a secret of this process, so that passes end with it, and signs passes."""
+
+    def __init__(self, now_ms: Callable[[], float] = lambda: time.monotonic_ns() / 1e6) -> None:
+        self.origins: list[str] = []
+        """Origins of the live page."""
+        self._now_ms = now_ms
+        self._secret = secrets.token_bytes(32)
+
+    def issue(self, engine: str, run: str, name: str, page: str, cameras: Iterable[str]) -> str:
+        """Return a pass for these cameras of this run of an engine. `name` is that of the viewer's token."""
+        until_ms = round(self._now_ms() + LIFE_S * 1000)
+        return signed(Pass(name, page, until_ms, sorted(cameras)), self.key(engine, run))
+
+    def key(self, engine: str, run: str) -> bytes:
+        """Return the key of this run of an engine, which is sent to it, 32 bytes."""
+        return hmac.new(self._secret, f"{engine}\0{run}".encode(), hashlib.sha256).digest()
 
 
 class Passes:

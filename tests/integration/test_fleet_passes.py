@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from fleet import pass_office
+from stream.membership import passes
 from stream.membership.passes import Passes
 from support.fleet.watched_fleet import CAMERAS, FIRST, SECOND, UNPLACED, WatchedFleet, watched_fleet
 from support.listed_tokens import bearer, secret_of
@@ -39,7 +39,7 @@ async def pass_for(fleet: WatchedFleet, token: str, camera: str) -> dict[str, st
 async def test_a_pass_permits_to_watch_its_cameras_at_its_engine_and_nothing_else(tmp_path: Path) -> None:
     async with watched_fleet(tmp_path) as fleet:
         status, found = await views(fleet, "guard", *CAMERAS, UNPLACED, "unknown")
-        assert (status, found["life_s"]) == (200, pass_office.LIFE_S)
+        assert (status, found["life_s"]) == (200, passes.LIFE_S)
         assert [place["id"] for place in found["cameras"]] == ["hall"]
         (one,) = found["engines"]
         here, there = sorted((FIRST, SECOND), key=lambda name: "hall" not in fleet.of(name))
@@ -113,15 +113,15 @@ async def test_what_a_pass_began_ends_with_it_unless_it_is_renewed(
         first = await pass_for(fleet, "guard", "hall")
         async with fleet.client.session.get(f"{address}/api/v1/events", headers=first) as stream:
             assert stream.status == 200
-            monkeypatch.setattr(pass_office, "LIFE_S", 20 * pass_office.LIFE_S)
+            monkeypatch.setattr(passes, "LIFE_S", 20 * passes.LIFE_S)
             renewed = await pass_for(fleet, "guard", "hall")
             assert not await refused(renewed)
-            at(pass_office.LIFE_S / 2)
+            at(passes.LIFE_S / 2)
             assert await refused(first)
             lines = [await stream.content.readline() for _ in range(MANY_LINES)]
             messages = [json.loads(line.removeprefix(b"data: ")) for line in lines if line.startswith(b"data: ")]
             assert all(lines) and {message["camera"] for message in messages} == {"hall"}, "no other camera's"
-            at(pass_office.LIFE_S)
+            at(passes.LIFE_S)
             assert await refused(renewed)
             with pytest.raises(aiohttp.ClientError):
                 while await stream.content.readline():

@@ -13,7 +13,7 @@ import pytest
 
 from fleet.cameras import Cameras
 from fleet.settings import FleetConfig
-from fleet.store import Store, camera_changed
+from fleet.store import Store, camera_kept
 from stream.cameras.changes import PrivateError
 from support.waiting import settle
 
@@ -85,7 +85,7 @@ async def test_a_camera_whose_kept_settings_are_not_valid_is_left_out_until_they
 ) -> None:
     store = Store(tmp_path / "fleet.db")
     store.open()
-    store.write([camera_changed("a", {"source": RTSP, "gone": 1})])
+    store.write([camera_kept("a", {"source": RTSP, "gone": 1}, None)])
     store.close()
     async with opened(tmp_path, {"id": "a"}) as cameras:
         assert not cameras.all

@@ -32,8 +32,8 @@ def content(path: Path) -> Kept:
 
 def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    cameras = [stored.camera_changed("door", {"source": "pattern:"}), stored.camera_changed("yard", None)]
-    cameras += [stored.camera_changed("gone", None), stored.camera_as_configured("gone")]
+    cameras = [stored.camera_kept("door", {"source": "pattern:"}, None), stored.camera_kept("yard", None, {})]
+    cameras += [stored.camera_kept("gone", None, {}), stored.camera_kept("gone", {}, {})]
     places = [stored.placed("door", (7, "engine-1")), stored.placed("door", (8, "engine-2"))]
     places += [stored.placed("dock", (9, None)), stored.placed("yard", (8, None)), stored.placed("yard", None)]
     drains = [stored.drained(name, drains) for name, drains in (("engine-1", True), ("b", True), ("b", False))]

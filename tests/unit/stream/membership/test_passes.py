@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.pass_office import LIFE_S, PassOffice
-from stream.membership.passes import PREFIX, Pass, Passes, signed
+from stream.membership.passes import LIFE_S, PREFIX, Pass, Passes, PassOffice, signed
 
 PAGE, OTHER_PAGE = "0" * 32, "1" * 32
 RUN = "ab" * 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from fleet.pass_office import origins_at
+from fleet.controller_actor import origins_at
 
 
 def test_the_page_is_at_its_servers_own_address() -> None:
