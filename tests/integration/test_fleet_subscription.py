@@ -127,18 +127,15 @@ async def test_messages_of_one_slow_reader_wait_in_bounded_queues_and_none_is_lo
 async def test_both_engines_are_followed_until_the_new_one_publishes_the_camera() -> None:
     async with reading(camera="door") as one:
         sent = one.north.frames("door", 1, 3)
-        assert await one.take(3) == sent
         await one.moves_on(2, one.north, one.south)
         one.south.status("door", 2, "connecting")
-        meanwhile = one.north.frame("door", 1)
-        assert await one.take(1) == [meanwhile]
-        assert one.moves == []
-        after = one.south.frame("door", 2)
-        assert await one.take(1) == [after]
-        assert one.moves == [Moved("door", 1, 2)]
+        sent.append(one.north.frame("door", 1))
+        assert await one.take(4) == sent and one.moves == []
+        sent = one.south.frames("door", 2, 1)
+        assert await one.take(1) == sent and one.moves == [Moved("door", 1, 2)]
         one.north.frames("door", 1, 5)
-        more = one.south.frames("door", 2, 2)
-        assert await one.take(2) == more
+        sent = one.south.frames("door", 2, 2)
+        assert await one.take(2) == sent
         waiting = await one.waits_until(lambda: one.messages.counts.stale == 5)
         waiting.cancel()
         assert one.gaps == []
@@ -155,11 +152,9 @@ async def test_an_engine_is_not_followed_long_after_its_camera_moved(monkeypatch
             sent = one.south.frame(camera, 2)
             assert await one.take(1) == [sent]
             await until(lambda left=left: followers(one.north, one.south) == left)
-        assert one.messages.engines == ["south"]
         one.fleet.place("door", 3, None, state="disabled")
         one.fleet.place("yard", 3, None, state="removed")
-        await until(lambda: followers(one.south) == [0])
-        assert one.messages.engines == []
+        await until(lambda: followers(one.south) == [0] and not one.messages.engines)
 
 
 async def test_a_removed_camera_is_not_followed_although_messages_of_others_always_wait(
@@ -278,8 +273,7 @@ async def test_an_engine_that_cannot_be_reached_or_has_a_bad_address_does_not_af
             await until(lambda: followers(south)[0] > 0 and results.engines == ["dead", "south"])
             assert south.frame("yard", 1) == await anext(results)
         odd, locked = (record.getMessage() for record in caplog.records)
-        assert "engine odd" in odd and "'http://x' is not an endpoint" in odd
-        assert "engine locked" in locked and "give the directory's server_key and your key_file" in locked
+        assert "engine odd" in odd and "engine locked" in locked
 
 
 # -- opening and closing --------------------------------------------------------------------------------------------
