@@ -121,14 +121,13 @@ class MqttConfig(TargetConfig):
     states: list[State] = Field(
         default=["began", "updated", "acknowledged", "cleared"], description="Messages of an alert that are sent."
     )
-    broker: str = Field(description="`mqtt://HOST[:PORT]` or, with TLS, `mqtts://HOST[:PORT]`.")
+    broker: str = Field(description="`mqtt://HOST[:PORT]` or, with TLS, `mqtts://HOST[:PORT]`, of MQTT 5.")
     node: Name = Field("partstream", description="Name of this installation: topics begin with `partstream/NODE/`.")
     username: str | None = Field(None, description="User name at the broker.")
     password_file: FilePath | None = Field(None, description="File with the password.")
     ca_file: FilePath | None = Field(
         None, description="PEM file of the authority that signed the broker's certificate."
     )
-    protocol: Literal["5", "3.1.1"] = Field("5", description="Version of MQTT, in quotes.")
     discovery: str | None = Field(
         "homeassistant",
         pattern=r"^[^/+#\x00]+(/[^/+#\x00]+)*$",
@@ -141,7 +140,7 @@ class MqttConfig(TargetConfig):
         False, description="Whether to publish the picture of each alert that begins; needs `engine.api`."
     )
     expiry: Duration = Field(
-        microseconds("5m"), description="MQTT 5: time after which the broker drops a message that is not retained."
+        microseconds("5m"), description="Time after which the broker drops a message that is not retained."
     )
     settle: Duration = Field(
         microseconds("2s"), description="Time that Home Assistant needs between discovery and the first alert."

@@ -12,17 +12,10 @@ import pytest
 from stream.messaging.replay_client import ReplayClient
 from stream.notify.clock import now
 from support.notify.alert_engine import AlertEngine, notifying, settings
-from support.notify.webhook_receiver import SECRET, Post, Receiver, receiver
+from support.notify.webhook_receiver import Post, hook, receiver
 from support.waiting import until
 
 BEGINNINGS = ("began", "late", "closed")
-
-
-def hook(folder: Path, server: Receiver) -> dict[str, Any]:
-    file = folder / "secret"
-    file.write_text(SECRET)
-    file.chmod(0o600)
-    return {"hook": {"kind": "webhook", "url": server.url, "secret_files": [str(file)]}}
 
 
 def told(posts: list[Post]) -> list[tuple[str, str]]:
@@ -39,7 +32,7 @@ async def test_runs_that_ended_unread_are_told_also_of_cameras_without_an_alert_
     engine = AlertEngine("door", "yard", "hall", incidents=tmp_path)
     await engine.start()
     async with receiver() as server:
-        config = settings(engine, tmp_path, hook(tmp_path, server), late_after="0.001s")
+        config = settings(engine, tmp_path, hook(tmp_path, server.url), late_after="0.001s")
         async with notifying(config):
             first = engine.begin("door")
             await until(lambda: len(server.taken) == 1)
@@ -85,7 +78,7 @@ async def test_a_notify_that_ends_while_it_reads_runs_that_ended_leaves_the_rest
     engine = AlertEngine("door", incidents=tmp_path)
     await engine.start()
     async with receiver() as server:
-        config = settings(engine, tmp_path, hook(tmp_path, server))
+        config = settings(engine, tmp_path, hook(tmp_path, server.url))
         async with notifying(config):
             wanted = [engine.begin()]
             await until(lambda: len(server.taken) == 1)

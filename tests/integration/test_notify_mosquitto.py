@@ -79,24 +79,31 @@ async def test_alerts_turn_a_sensor_on_and_off_over_a_kill_of_the_broker(tmp_pat
     await engine.stop()
 
 
-async def test_a_broker_that_sends_no_valid_message_is_connected_to_again_without_an_error_that_is_left_over(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"\x20\x03\x00\x00\x00\x30\x01\xff", ""),  # accepted, and an invalid message
+        (b"\x20\x02\x00\x01", "(it does not support MQTT 5: update it, or use another broker)"),
+    ],
+)
+async def test_a_broker_that_sends_no_valid_message_or_is_too_old_is_connected_to_again_and_nothing_is_left_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, answer: bytes, reason: str
 ) -> None:
     connections = 0
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
         connections += 1
         await reader.read(1)
-        writer.write(b"\x20\x03\x00\x00\x00\x30\x01\xff")  # accepted, and an invalid message
+        writer.write(answer)
         writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         target = {"house": {"kind": "mqtt", "broker": f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"}}
         async with notifying(settings(AlertEngine(), tmp_path, target)):
             await until(lambda: connections >= 2)
     gc.collect()
-    assert "never retrieved" not in caplog.text
+    assert "never retrieved" not in caplog.text and reason in caplog.text
 
 
 async def test_what_the_broker_refuses_is_not_delivered_and_is_tried_again(
@@ -268,7 +275,7 @@ async def test_home_assistants_birth_message_gets_everything_again_and_people_ar
     async with (
         mosquitto(tmp_path) as broker,
         client_of(broker) as client,
-        notifying(settings(engine, tmp_path, house(broker, events=True, protocol="3.1.1"))) as notifier,
+        notifying(settings(engine, tmp_path, house(broker, events=True))) as notifier,
     ):
         await until(lambda: notifier.sessions["house"].connected and CONFIG in client.values)
         engine.event("door", track=1, kind="started", label="walk", previous=None)

@@ -10,6 +10,7 @@ from stream.notify.notice import decode
 from stream.notify.notifier import Notifier
 from support.engines.silent_replay import Replay
 from support.notify.alert_engine import AlertEngine, notifying, settings
+from support.notify.webhook_receiver import hook
 from support.waiting import until
 
 
@@ -22,10 +23,7 @@ async def test_alerts_of_earlier_runs_that_are_given_up_are_told_in_a_notice(
 ) -> None:
     replay, engine = Replay(monkeypatch), AlertEngine(incidents=tmp_path)
     monkeypatch.setattr("stream.messaging.gap_filling.RESUMED_PATIENCE_S", 0.0)
-    secret = tmp_path / "secret"
-    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(secret)]}
-    config = settings(engine, tmp_path, {"hook": hook})
+    config = settings(engine, tmp_path, hook(tmp_path))
     await engine.start()
     async with notifying(config) as notifier:
         await until(lambda: bool(engine.statistics() or notifier.intake.view.listed))
@@ -51,10 +49,7 @@ async def test_alerts_wait_for_a_replay_that_does_not_answer_also_over_restarts_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replay, engine = Replay(monkeypatch), AlertEngine()
-    secret = tmp_path / "secret"
-    secret.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(secret)]}
-    config = settings(engine, tmp_path, {"hook": hook})
+    config = settings(engine, tmp_path, hook(tmp_path))
 
     async def knows(notifier: Notifier, names: set[str]) -> None:
         await until(lambda: bool(engine.statistics() or told(notifier) == names))

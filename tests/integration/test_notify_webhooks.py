@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from run_stream import app
 from support.notify.alert_engine import AlertEngine, notifying, settings
-from support.notify.webhook_receiver import SECRET, Answer, Post, Receiver, receiver
+from support.notify.webhook_receiver import Answer, Post, hook, receiver
 from support.waiting import until
 
 
@@ -27,13 +27,6 @@ def soon() -> Iterator[None]:
         yield
 
 
-def hook(folder: Path, server: Receiver, **more: Any) -> dict[str, Any]:
-    file = folder / "secret"
-    file.write_text(SECRET)
-    file.chmod(0o600)
-    return {"hook": {"kind": "webhook", "url": server.url, "secret_files": [str(file)], **more}}
-
-
 def firsts(posts: list[Post], camera: str) -> list[str]:
     return list(dict.fromkeys(post.id for post in posts if post.camera == camera))
 
@@ -44,7 +37,10 @@ async def test_alerts_arrive_at_least_once_with_the_same_id_in_order_whatever_th
     answers: list[Answer] = ["500", "hang", "reset", "twice", "lost", "redirect", "429", "500", "twice"]
     engine = AlertEngine("door", "yard")
     await engine.start()
-    async with receiver(*answers) as server, notifying(settings(engine, tmp_path, hook(tmp_path, server))) as notifier:
+    async with (
+        receiver(*answers) as server,
+        notifying(settings(engine, tmp_path, hook(tmp_path, server.url))) as notifier,
+    ):
         await until(lambda: notifier.intake.view.cameras.keys() == {"door", "yard"})
         names = {camera: [engine.begin(camera) for _ in range(4)] for camera in engine.cameras}
         for camera in engine.cameras:
@@ -71,9 +67,9 @@ async def test_an_answer_that_is_no_http_is_told_without_the_path_of_the_address
 
     engine = AlertEngine()
     await engine.start()
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server, receiver() as other:
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        targets = hook(tmp_path, other, url=f"http://127.0.0.1:{port}/services/token123")
+        targets = hook(tmp_path, f"http://127.0.0.1:{port}/services/token123")
         async with notifying(settings(engine, tmp_path, targets)) as notifier:
             engine.begin()
             (failed,) = await until(lambda: [one for one in notifier.ledger.find() if one.error])
@@ -93,7 +89,7 @@ async def test_the_list_shows_what_waits_and_what_was_given_up_which_can_be_retr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     async with receiver("410") as server:
-        targets = hook(tmp_path, server)
+        targets = hook(tmp_path, server.url)
         config = settings(engine, tmp_path, targets)
         file.write_text(json.dumps({"ledger": str(config.ledger), "targets": targets}))
         async with notifying(config) as notifier:
@@ -128,7 +124,7 @@ async def test_nothing_is_sent_while_the_ledger_cannot_be_written_and_nothing_is
     with pytest.MonkeyPatch.context() as patch:
         for module in ("delivery", "notifier"):
             patch.setattr(f"stream.notify.{module}.LEDGER_AGAIN_S", 0.02)
-        async with receiver() as server, notifying(settings(engine, tmp_path, hook(tmp_path, server))) as notifier:
+        async with receiver() as server, notifying(settings(engine, tmp_path, hook(tmp_path, server.url))) as notifier:
             await until(lambda: bool(notifier.intake.view.cameras))
             notifier.ledger.db.set_authorizer(refuse)
             name = engine.begin()

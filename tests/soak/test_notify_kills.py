@@ -16,7 +16,7 @@ import pytest
 from stream.notify.ledger import Ledger
 from stream.settings.config_error import ConfigError
 from support.notify.alert_engine import AlertEngine
-from support.notify.webhook_receiver import SECRET, receiver
+from support.notify.webhook_receiver import hook, receiver
 from support.repository import REPOSITORY
 from support.waiting import until
 
@@ -46,17 +46,14 @@ async def test_notify_killed_at_random_loses_nothing_and_doubles_nothing_without
             await _or(stop, rng.uniform(0.05, 0.4))
 
     async with receiver(*answers) as server:
-        secret, config = tmp_path / "secret", tmp_path / "notify.yaml"
-        secret.write_text(SECRET)
-        secret.chmod(0o600)
-        hook = {"kind": "webhook", "url": server.url, "secret_files": [str(secret)]}
+        config = tmp_path / "notify.yaml"
         reached = {"endpoint": engine.endpoint, "replay": engine.replay}
         settings = {
             "engine": reached,
             "ledger": str(tmp_path / "notify.db"),
             "metrics": None,
             "late_after": "24h",
-            "targets": {"hook": hook},
+            "targets": hook(tmp_path, server.url),
         }
         config.write_text(json.dumps(settings))
         process = await _started(config, tmp_path / "output.log")

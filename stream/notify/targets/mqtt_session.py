@@ -60,13 +60,13 @@ BIRTH_S = (1.0, 3.0)
 """
 FAREWELL_S = 2.0
 BEGINNINGS = ("began", "late", "closed")
-PACKET_TOO_LARGE = 0x95
+PACKET_TOO_LARGE, UNSUPPORTED_VERSION = 0x95, 0x84
 OVERHEAD = 16
 """Most bytes of a packet beside its topic and payload."""
 MOST_WAITING = 256
 """Received messages that wait; further ones are discarded. A scene of a home may switch all rules at once."""
 MOST_BYTES = 4096
-"""Largest packet that the broker may send; commands have less than 300 bytes. Only MQTT 5 can say so."""
+"""Largest packet that the broker may send; commands have less than 300 bytes."""
 
 Desired = Callable[[Collection[str]], tuple[dict[str, bytes], bool]]
 """Returns the payload of each retained topic, and whether these are all; gets the topics that the broker may have."""
@@ -88,11 +88,11 @@ class ConfirmedClient(aiomqtt.Client):
     `discarded` is called for each received message for which there is no room.
     """
 
-    def __init__(self, *values: Any, protocol: aiomqtt.ProtocolVersion, discarded: Callable[[], None], **options: Any):
-        if protocol is aiomqtt.ProtocolVersion.V5:
-            options["properties"] = limits = Properties(PacketTypes.CONNECT)
-            limits.MaximumPacketSize = MOST_BYTES
-        super().__init__(*values, protocol=protocol, max_queued_incoming_messages=MOST_WAITING, **options)
+    def __init__(self, *values: Any, discarded: Callable[[], None], **options: Any):
+        limits = Properties(PacketTypes.CONNECT)
+        limits.MaximumPacketSize = MOST_BYTES
+        options |= {"protocol": aiomqtt.ProtocolVersion.V5, "max_queued_incoming_messages": MOST_WAITING}
+        super().__init__(*values, properties=limits, **options)
         self._discarded = discarded
         self._refused: dict[int, ReasonCode] = {}
         self._most_bytes: int | None = None
@@ -223,7 +223,7 @@ class MqttSession:
 
     async def _send(self, client: ConfirmedClient, attempt: Attempt) -> Failed | None:
         properties: Properties | None = None
-        if self._config.protocol == "5" and self._config.expiry:
+        if self._config.expiry:
             properties = Properties(PacketTypes.PUBLISH)
             properties.MessageExpiryInterval = max(1, self._config.expiry // 1_000_000)
         try:
@@ -277,16 +277,20 @@ class MqttSession:
 
     def _lost(self, error: BaseException) -> None:
         if not self._warned:
-            logger.warning("%s: no connection to %s (%s); messages wait", self._name, self._config.broker, error)
+            code = getattr(error, "rc", None)
+            old = isinstance(code, ReasonCode) and code.value == UNSUPPORTED_VERSION
+            reason = "it does not support MQTT 5: update it, or use another broker" if old else error
+            logger.warning("%s: no connection to %s (%s); messages wait", self._name, self._config.broker, reason)
         self._warned = True
 
     async def _serve(self, client: ConfirmedClient) -> None:
         """Publish all state, then what changes, and take commands, until the connection is lost."""
         base = base_of(self._config)
+        # A command that was sent as retained says so also when it is new.
         for topic in (f"{base}/set", f"{base}/+/rule/+/set", f"{base}/alert/+/set"):
-            await self._subscribe(client, topic, as_published=True)
+            await client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True))
         if self._config.discovery is not None:
-            await self._subscribe(client, f"{self._config.discovery}/status", as_published=False)
+            await client.subscribe(f"{self._config.discovery}/status", options=SubscribeOptions(qos=1))
         self._published.clear()
         self._changed.set()
         self._client = client
@@ -307,13 +311,6 @@ class MqttSession:
             self._client = None
             for sending in self._under_way:
                 sending.cancel()
-
-    async def _subscribe(self, client: ConfirmedClient, topic: str, *, as_published: bool) -> None:
-        """Subscribe. `as_published`: with MQTT 5, a message that was sent as retained says so also when it is new."""
-        if self._config.protocol == "5":
-            await client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=as_published))
-        else:
-            await client.subscribe(topic, 1)
 
     async def _end_if_stuck(self) -> None:
         """End the connection when the broker did not confirm a message."""
@@ -440,22 +437,18 @@ class MqttSession:
     # -- connection ---------------------------------------------------------------------------------------------
     def _new_client(self) -> ConfirmedClient:
         parts = urlsplit(self._config.broker)
-        five = self._config.protocol == "5"
-        options: dict[str, Any] = {} if five else {"clean_session": True}
         return ConfirmedClient(
             parts.hostname or "",
             parts.port or (8883 if self._tls is not None else 1883),
             username=self._config.username,
             password=self._password,
             identifier=f"partstream-{self._config.node}",
-            protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
             discarded=self._discarded,
             will=aiomqtt.Will(availability(self._config), OFFLINE, qos=1, retain=True),
             timeout=CONFIRMED_WITHIN_S,
             keepalive=KEEPALIVE_S,
             tls_context=self._tls,
             logger=client_logger,
-            **options,
         )
 
     def _context(self) -> ssl.SSLContext | None:

@@ -9,6 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from standardwebhooks import Webhook
@@ -41,6 +42,14 @@ class Post:
     @property
     def camera(self) -> str:
         return self.body["data"]["alert"]["camera"]
+
+
+def hook(folder: Path, url: str = "http://127.0.0.1:9/", **more: Any) -> dict[str, Any]:
+    """Return the target `hook` of notify, with its secret in a folder."""
+    file = folder / "secret"
+    file.write_text(SECRET)
+    file.chmod(0o600)
+    return {"hook": {"kind": "webhook", "url": url, "secret_files": [str(file)], **more}}
 
 
 class Receiver:

@@ -14,17 +14,14 @@ from stream.notify.notifier import Notifier
 from stream.notify.notify_config import NotifyConfig
 from support.notify.alert_engine import notifying
 from support.notify.fed_alerts import config, stats
+from support.notify.webhook_receiver import hook
 from support.ports import reserved_port
 from support.waiting import until
 
 
 def without_engine(folder: Path, **target: Any) -> NotifyConfig:
-    file = folder / "secret"
-    file.write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    file.chmod(0o600)
-    hook = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secret_files": [str(file)], **target}
     engine = {"endpoint": f"tcp://127.0.0.1:{reserved_port()}", "replay": None}
-    return config(folder / "notify.db", engine=engine, targets={"hook": hook})
+    return config(folder / "notify.db", engine=engine, targets=hook(folder, **target))
 
 
 @pytest.mark.parametrize(
