@@ -27,7 +27,6 @@ from stream.notify.notify_config import NotifyConfig
 logger = logging.getLogger(__name__)
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 300.0
-SPREAD = 0.2
 LEDGER_AGAIN_S = 5.0
 """Time until the next attempt to write the ledger."""
 AT_ONCE = 16
@@ -70,7 +69,7 @@ class Sender(Protocol):
 def retry_in_s(attempts: int, retry_after_s: float, spread: float) -> float:
     """Return the time until the next try: 1, 2, 4 … 300 s, by `spread` (-1 … 1) up to a fifth more or less."""
     backoff = FIRST_RETRY_S * 2 ** min(attempts - 1, 16)
-    return max(FIRST_RETRY_S, min(LONGEST_RETRY_S, max(backoff, retry_after_s)) * (1 + SPREAD * spread))
+    return max(FIRST_RETRY_S, min(LONGEST_RETRY_S, max(backoff, retry_after_s)) * (1 + 0.2 * spread))
 
 
 class Outbox:
@@ -195,18 +194,10 @@ class Lanes:
             del self._tasks[lane]
 
     async def _try(self, waiting: Delivery, made_us: int) -> None:
-        """Send a message once, if it still waits. One that cannot be written is given up: others wait for it."""
-        try:
-            links = {} if waiting.body or not waiting.alert else await self._links(waiting.alert)
-            attempt = self._outbox.begin(waiting.seq, now().us, links)
-            if attempt is None:
-                return
-        except sqlite3.Error:
-            raise
-        except Exception as error:
-            logger.exception("%s: message %s can't be written", self._name, waiting.id)
-            self._ledger.tried(waiting.seq, "given_up", now().us, f"it can't be written: {type(error).__name__}")
-            self.outcomes["given_up"] += 1
+        """Send a message once, if it still waits."""
+        links = {} if waiting.body or not waiting.alert else await self._links(waiting.alert)
+        attempt = self._outbox.begin(waiting.seq, now().us, links)
+        if attempt is None:
             return
         try:
             result = await self._sender.send(attempt)

@@ -39,7 +39,6 @@ class EngineApi:
         )
         self._tls = tls_context(config.ca_file)
         self._session: aiohttp.ClientSession | None = None
-        self._silent = False
         self._answers: dict[str, int] = {}
         """The last answer to each kind of request."""
 
@@ -102,23 +101,17 @@ class EngineApi:
                 self._report(response.status, f"{method} {path}")
                 return response.status, found
         except _ERRORS as error:
-            self._report(NO_ANSWER, path, str(error).replace(" ssl:default", "") or type(error).__name__)
+            self._report(NO_ANSWER, f"{method} {path}", str(error).replace(" ssl:default", "") or type(error).__name__)
             return NO_ANSWER, None
 
     def _report(self, status: int, request: str, error: str = "") -> None:
-        """Log that the server is silent, that it answers again, and an unexpected answer when it is a new one."""
-        silent, self._silent = self._silent, status == NO_ANSWER
-        if self._silent:
-            if not silent:
-                logger.warning("the engine's HTTP server %s did not answer: %s", self._address, error)
-            return
-        if silent:
-            logger.warning("the engine's HTTP server answers again")
+        """Log an unexpected answer, or none, when it is a new one."""
         kind = "/".join(request.split("/")[:4])  # without ids
         before, self._answers[kind] = self._answers.get(kind), status
-        if status not in EXPECTED and status != before:
+        if status != before and status not in EXPECTED:
             remedy = "; set engine.token_file to a valid token with the right look (review to acknowledge)"
-            logger.warning("the engine answered %d to %s%s", status, request, remedy if status in UNAUTHORISED else "")
+            told = error or f"answered {status}{remedy if status in UNAUTHORISED else ''}"
+            logger.warning("the engine's HTTP server %s: %s: %s", self._address, request, told)
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext | None:

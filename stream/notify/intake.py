@@ -31,8 +31,6 @@ PRUNE_US = 10 * MINUTE_US
 POSITIONS_US = MINUTE_US
 """Interval of writing positions while no alert arrives. What was read since then is read again after a kill."""
 BEGINNINGS = ("began", "closed")
-MOST_RULES = 50
-"""Rules that a summary names; the rest are counted as `other`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +309,7 @@ def _summary(held: Sequence[Delivery]) -> Held:
     for one in held:
         alert = decode(one.plan).alert if one.kind not in PLAIN else None
         rule = alert.rule if alert is not None else f"{one.kind}s" if one.kind in PLAIN else "notices"
-        rules[rule if rule in rules or len(rules) < MOST_RULES else "other"] += 1
+        rules[rule] += 1
     times = [one.created_us for one in held]
     return Held(len(held), dict(by), dict(rules), min(times), max(times))
 

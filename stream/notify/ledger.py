@@ -27,8 +27,6 @@ BUSY_S = 5.0
 """Time for which a write waits for another process."""
 ALERTS_KEPT_US = 30 * 24 * 3_600_000_000
 """Closed alerts are known for this time, so that none is announced twice."""
-MOST_SENT = 100_000
-"""Sent messages that stay listed."""
 
 DeliveryState = Literal["pending", "sent", "held", "given_up"]
 
@@ -372,11 +370,6 @@ class Ledger:
         before = now_us - keep_days * 24 * 3_600_000_000
         self.db.execute(
             "DELETE FROM deliveries WHERE state <> 'pending' AND due_us = 0 AND max(done_us, created_us) < ?", (before,)
-        )
-        self.db.execute(
-            "DELETE FROM deliveries WHERE state IN ('sent', 'held') AND due_us = 0 AND seq <= "
-            "(SELECT coalesce(max(seq), 0) FROM deliveries) - ?",
-            (MOST_SENT,),
         )
         self.db.execute("DELETE FROM alerts WHERE open = 0 AND last_us < ?", (now_us - ALERTS_KEPT_US,))
 

@@ -16,7 +16,7 @@ from stream.notify.engine_api import EngineApi
 from stream.notify.intake import Intake, Outcome, Received
 from stream.notify.ledger import Ledger
 from stream.notify.notify_config import MqttConfig, NotifyConfig, Target, WebhookConfig
-from stream.results import Alert, Message, topic_of
+from stream.results import Message
 from stream.settings.config_error import ConfigError
 from stream.subscriber import Gap, Kind, Subscription, subscribe
 
@@ -54,12 +54,8 @@ class Notifier:
         self.sessions: dict[str, MqttSession] = {}
         self._senders: dict[str, Sender] = {}
         self._version = self.ledger.version()
-        self._first_run = "" if self.ledger.meta("run") is None else "none"
-        """The engine's run at the first start: what is missing from before it does not count as lost."""
-        self._begun: set[str] = set()
-        """Topics of alerts of which a message of that run was read."""
-        self._told_unknown: set[str] = set()
-        """Names in targets that the engine does not have, as they were logged."""
+        self._first_start = self.ledger.meta("run") is None
+        """What is missing from before it does not count as lost."""
         try:
             self._subscription = self._subscribed()
             for name, target in config.targets.items():
@@ -146,9 +142,6 @@ class Notifier:
     async def _next(self, messages: Subscription[Message]) -> Received:
         replayed = messages.counts.replayed
         message = await anext(messages)
-        self._first_run = self._first_run or messages.run
-        if isinstance(message, Alert) and message.run == self._first_run:
-            self._begun.add(topic_of(message))
         return Received(message, messages.counts.replayed != replayed, message.run != messages.run)
 
     async def _take(self, burst: list[Received]) -> None:
@@ -157,11 +150,7 @@ class Notifier:
 
     async def _tick(self) -> None:
         while True:
-            try:
-                self._done(await self._retried(self._due))
-            except Exception:
-                logger.exception("handling what is due failed unexpectedly; trying again")
-                await asyncio.sleep(LEDGER_AGAIN_S)
+            self._done(await self._retried(self._due))
             await asyncio.sleep(TICK_S)
 
     def _due(self) -> Outcome:
@@ -175,37 +164,20 @@ class Notifier:
     async def _ask_for_rules(self) -> None:
         """Ask for the rules, and take them once all cameras are known: the rules of others count as removed."""
         while True:
-            try:
-                rules = await self.api.rules()
-                if rules is not None and self.intake.view.listed:
-                    self.take_rules(rules)
-            except Exception:
-                logger.exception("the engine's rules could not be used; requesting them again")
+            rules = await self.api.rules()
+            if rules is not None and self.intake.view.listed:
+                self.take_rules(rules)
             await asyncio.sleep(RULES_S)
 
     def take_rules(self, rules: Sequence[tuple[str, Collection[str] | None]]) -> None:
         """Take the engine's rules, each with its cameras; None for all."""
-        known = self.intake.view.cameras
-        self._tell_unknown({rule for rule, _ in rules}, known)
         try:
+            known = self.intake.view.cameras
             pairs = [(camera, rule) for rule, of in rules for camera in known if of is None or camera in of]
             if self.intake.set_rules(pairs):
                 self._done(Outcome(shown=True))
         except sqlite3.Error as error:
             self._ledger_failed(error)
-
-    def _tell_unknown(self, rules: Collection[str], cameras: Collection[str]) -> None:
-        """Log names in targets that the engine does not have, once each: such a target may stay silent."""
-        unknown: dict[str, str] = {}
-        for name, target in self.config.targets.items():
-            for kind, wanted, known in (("rule", target.rules, rules), ("camera", target.cameras, cameras)):
-                for one in wanted or ():
-                    if one not in known:
-                        has = ", ".join(sorted(known)) or "none"
-                        unknown[f"targets.{name}.{kind}s: no {kind} {one}"] = has
-        for text in unknown.keys() - self._told_unknown:
-            logger.warning("%s; the engine has %s", text, unknown[text])
-        self._told_unknown = set(unknown)
 
     async def _retried(self, work: Callable[[], Outcome]) -> Outcome:
         while True:
@@ -257,8 +229,7 @@ class Notifier:
                 self._ledger_failed(error)
 
     def _gap(self, gap: Gap) -> None:
-        before = gap.first_seq == 0 and self._first_run in ("", gap.run) and gap.topic not in self._begun
-        if gap.topic.startswith("alerts/") and not before:
+        if gap.topic.startswith("alerts/") and not (self._first_start and gap.first_seq == 0):
             self.intake.gap(gap.missed - gap.replayed, more=gap.more)
 
     def _ledger_failed(self, error: sqlite3.Error) -> None:

@@ -139,12 +139,6 @@ class MqttConfig(TargetConfig):
     pictures: bool = Field(
         False, description="Whether to publish the picture of each alert that begins; needs `engine.api`."
     )
-    expiry: Duration = Field(
-        microseconds("5m"), description="Time after which the broker drops a message that is not retained."
-    )
-    settle: Duration = Field(
-        microseconds("2s"), description="Time that Home Assistant needs between discovery and the first alert."
-    )
     allow_plaintext: bool = Field(False, description="Allow a password without TLS to another host.")
 
     @field_validator("broker")

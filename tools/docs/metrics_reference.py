@@ -30,7 +30,7 @@ LABELS: dict[str, str] = {
     "([detector.md](detector.md#where-the-detector-looks))",
     "node": "the node of an engine of a fleet",
     "mode": "off · masked · skeleton",
-    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown · discarded",
+    "outcome": "of messages: sent · retried · given_up; of commands: done · failed · retained · unknown",
     "profile": "the model's profile",
     "reason": "a short code. Dropped frames: "
     + " · ".join(DropReason)

@@ -21,7 +21,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiomqtt
-from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.client import Client, ConnectFlags
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -41,9 +41,9 @@ client_logger.setLevel(logging.CRITICAL)  # what it reports of a lost connection
 CONFIRMED_WITHIN_S = 10.0
 """Time for the broker's confirmation of a message."""
 KEEPALIVE_S = 15
-SHORTEST_RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
-LASTS_S = 30.0
-"""Time after which a connection counts as good: the next one is made again soon."""
+RETRY_S = 2.0
+EXPIRY_S = 300  # after which the broker drops a message that is not retained
+SETTLE_S = 2.0  # which Home Assistant needs between discovery and the first alert
 DEBOUNCE_S = 0.05
 PEOPLE_S = 1.0
 """Shortest interval between two numbers of people of a camera."""
@@ -83,17 +83,13 @@ class TooLargeError(RefusedError):
 
 
 class ConfirmedClient(aiomqtt.Client):
-    """`publish` raises `RefusedError`. The library (2.5) has no public way to the codes: its methods are extended.
+    """`publish` raises `RefusedError`. The library (2.5) has no public way to the codes: its methods are extended."""
 
-    `discarded` is called for each received message for which there is no room.
-    """
-
-    def __init__(self, *values: Any, discarded: Callable[[], None], **options: Any):
+    def __init__(self, *values: Any, **options: Any):
         limits = Properties(PacketTypes.CONNECT)
         limits.MaximumPacketSize = MOST_BYTES
         options |= {"protocol": aiomqtt.ProtocolVersion.V5, "max_queued_incoming_messages": MOST_WAITING}
         super().__init__(*values, properties=limits, **options)
-        self._discarded = discarded
         self._refused: dict[int, ReasonCode] = {}
         self._most_bytes: int | None = None
 
@@ -108,12 +104,6 @@ class ConfirmedClient(aiomqtt.Client):
         for future in (self._connected, self._disconnected):
             future.add_done_callback(_retrieve)
         return await super().__aenter__()
-
-    def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
-        if self._queue.full():
-            self._discarded()
-        else:
-            super()._on_message(client, userdata, message)
 
     def _on_connect(
         self,
@@ -173,24 +163,17 @@ class MqttSession:
         self._picture = picture
         self._ledger_failed = ledger_failed
         self._password = secret(config.password_file, "password_file") if config.password_file is not None else None
-        self._tls = self._context()
+        secure = urlsplit(config.broker).scheme == "mqtts"
+        self._tls = tls_context(config.ca_file) or ssl.create_default_context() if secure else None
         self._client: ConfirmedClient | None = None
         self._ready = asyncio.Event()
         self._changed = asyncio.Event()
-        self._again = asyncio.Event()
-        self._birth: asyncio.TimerHandle | None = None
         self._stuck = asyncio.Event()
         self._under_way: set[asyncio.Future[Failed | None]] = set()
         self._published: dict[str, bytes] = {}
-        self._refused: set[str] = set()
-        """Retained topics of which the broker refused the last message."""
         self._not_before_s: dict[str, float] = {}
         """When a number of people may be published again, seconds of the loop's clock."""
         self._warned = False
-        self._flooded = False
-        """Whether commands were discarded, and have been since then without a pause."""
-        self._wait_s = SHORTEST_RETRY_S
-        """Time until the next connection. It grows until one has lasted."""
 
     @property
     def connected(self) -> bool:
@@ -222,10 +205,8 @@ class MqttSession:
         return sending.result()
 
     async def _send(self, client: ConfirmedClient, attempt: Attempt) -> Failed | None:
-        properties: Properties | None = None
-        if self._config.expiry:
-            properties = Properties(PacketTypes.PUBLISH)
-            properties.MessageExpiryInterval = max(1, self._config.expiry // 1_000_000)
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.MessageExpiryInterval = EXPIRY_S
         try:
             for topic, body in mqtt_topics.stream_messages(self._config, attempt):
                 await self._publish(client, topic, body, retain=False, properties=properties)
@@ -237,7 +218,7 @@ class MqttSession:
             return Failed(str(error) or type(error).__name__)
         return None
 
-    async def _send_picture(self, client: ConfirmedClient, attempt: Attempt, properties: Properties | None) -> None:
+    async def _send_picture(self, client: ConfirmedClient, attempt: Attempt, properties: Properties) -> None:
         """Publish the picture of an alert that began. A message is delivered also if its picture cannot be."""
         notice = attempt.notice
         if not self._config.pictures or notice is None or notice.alert is None or notice.state not in BEGINNINGS:
@@ -272,13 +253,11 @@ class MqttSession:
                 self._lost(group.exceptions[0])
             except* Exception:
                 logger.exception("%s: the connection failed unexpectedly; connecting again", self._name)
-            wait_s, self._wait_s = self._wait_s, min(LONGEST_RETRY_S, self._wait_s * 2)
-            await asyncio.sleep(wait_s * random.uniform(0.8, 1.2))
+            await asyncio.sleep(RETRY_S * random.uniform(0.8, 1.2))
 
     def _lost(self, error: BaseException) -> None:
         if not self._warned:
-            code = getattr(error, "rc", None)
-            old = isinstance(code, ReasonCode) and code.value == UNSUPPORTED_VERSION
+            old = getattr(getattr(error, "rc", None), "value", None) == UNSUPPORTED_VERSION
             reason = "it does not support MQTT 5: update it, or use another broker" if old else error
             logger.warning("%s: no connection to %s (%s); messages wait", self._name, self._config.broker, reason)
         self._warned = True
@@ -298,14 +277,12 @@ class MqttSession:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._take_commands(client))
                 tasks.create_task(self._end_if_stuck())
-                await self._publish_differences(client, everything=True)
+                await self._publish_differences(client)
                 logger.info("%s: connected to %s", self._name, self._config.broker)
                 self._warned = False
                 tasks.create_task(self._keep_published(client))
-                await asyncio.sleep(self._config.settle / 1e6)
+                await asyncio.sleep(SETTLE_S)
                 self._ready.set()
-                await asyncio.sleep(LASTS_S)
-                self._wait_s = SHORTEST_RETRY_S
         finally:
             self._ready.clear()
             self._client = None
@@ -327,13 +304,12 @@ class MqttSession:
                     await self._changed.wait()
             await asyncio.sleep(DEBOUNCE_S)
             self._changed.clear()
-            everything = loop.time() >= refresh_s or self._again.is_set()
-            if everything:
+            if loop.time() >= refresh_s:
                 refresh_s = loop.time() + REFRESH_S
-                self._again.clear()
-            await self._publish_differences(client, everything=everything)
+                self._published.clear()
+            await self._publish_differences(client)
 
-    async def _publish_differences(self, client: ConfirmedClient, *, everything: bool) -> None:
+    async def _publish_differences(self, client: ConfirmedClient) -> None:
         """Publish the retained topics that changed, empty those that are gone, and record which there are."""
         try:
             known = self._ledger.mqtt_topics(self._name)
@@ -347,7 +323,7 @@ class MqttSession:
         changed = {
             topic: body
             for topic, body in wanted.items()
-            if everything or (self._published.get(topic) != body and now_s >= self._not_before_s.get(topic, 0.0))
+            if self._published.get(topic) != body and now_s >= self._not_before_s.get(topic, 0.0)
         }
         self._not_before_s |= {topic: now_s + PEOPLE_S for topic in changed if topic.endswith("/people")}
         await self._publish_all(client, mqtt_topics.removals(self._config, gone, wanted))
@@ -378,11 +354,7 @@ class MqttSession:
             await self._publish(client, topic, body, retain=True)
         except RefusedError as error:
             self._published[topic] = body
-            if topic not in self._refused:
-                logger.warning("%s: %s: %s", self._name, topic, error)
-            self._refused.add(topic)
-        else:
-            self._refused.discard(topic)
+            logger.warning("%s: %s: %s", self._name, topic, error)
 
     async def _publish(
         self, client: ConfirmedClient, topic: str, body: bytes, *, retain: bool, properties: Properties | None = None
@@ -395,19 +367,17 @@ class MqttSession:
 
     # -- commands -----------------------------------------------------------------------------------------------
     async def _take_commands(self, client: ConfirmedClient) -> None:
-        loop = asyncio.get_running_loop()
         async for message in client.messages:
             topic = message.topic.value
             body = message.payload if isinstance(message.payload, bytes) else b""
             if self._config.discovery is None or topic != f"{self._config.discovery}/status":
                 await self._take_command(topic, body, retained=bool(message.retain))
-            elif body == ONLINE and not message.retain and (self._birth is None or self._birth.when() < loop.time()):
-                self._birth = loop.call_later(random.uniform(*BIRTH_S), self._publish_again)
-            self._flooded = self._flooded and len(client.messages) > 0
+            elif body == ONLINE and not message.retain:
+                asyncio.get_running_loop().call_later(random.uniform(*BIRTH_S), self._publish_again)
             await asyncio.sleep(COMMAND_S)
 
     def _publish_again(self) -> None:
-        self._again.set()
+        self._published.clear()
         self._changed.set()
 
     async def _take_command(self, topic: str, body: bytes, *, retained: bool) -> None:
@@ -421,18 +391,11 @@ class MqttSession:
             if name != "unknown":
                 parts = topic.removeprefix(base_of(self._config) + "/").split("/")
                 outcome = await self._command(parts, text)
-            if outcome == "unknown" and not self._flooded:
+            if outcome == "unknown":
                 logger.warning(
                     "%s: %r on %s is ignored: there is no such command, rule or open alert", self._name, text, topic
                 )
         self.commands[name, outcome] += 1
-
-    def _discarded(self) -> None:
-        """Count a message that came while too many commands waited, and say so once until there is room again."""
-        if not self._flooded:
-            logger.warning("%s: more commands arrive than can be taken; some are discarded", self._name)
-        self._flooded = True
-        self.commands["unknown", "discarded"] += 1
 
     # -- connection ---------------------------------------------------------------------------------------------
     def _new_client(self) -> ConfirmedClient:
@@ -443,15 +406,9 @@ class MqttSession:
             username=self._config.username,
             password=self._password,
             identifier=f"partstream-{self._config.node}",
-            discarded=self._discarded,
             will=aiomqtt.Will(availability(self._config), OFFLINE, qos=1, retain=True),
             timeout=CONFIRMED_WITHIN_S,
             keepalive=KEEPALIVE_S,
             tls_context=self._tls,
             logger=client_logger,
         )
-
-    def _context(self) -> ssl.SSLContext | None:
-        if urlsplit(self._config.broker).scheme != "mqtts":
-            return None
-        return tls_context(self._config.ca_file) or ssl.create_default_context()

@@ -17,8 +17,6 @@ WITHIN_S = 10.0
 """Time for a try in all."""
 GONE = 410
 """The answer of a receiver that wants no more of this message."""
-LONGEST_RETRY_AFTER = 6
-"""Digits of `Retry-After` that are read; a date is not."""
 
 
 class WebhookSender:
@@ -54,7 +52,7 @@ class WebhookSender:
             return Failed(_reason(error))
         if 200 <= status < 300:
             return None
-        wait_s = float(after) if after.isascii() and after.isdigit() and len(after) <= LONGEST_RETRY_AFTER else 0.0
+        wait_s = float(after) if after.isdecimal() else 0.0  # a date is not read
         return Failed(f"answered {status}", wait_s, final=status == GONE)
 
     def _headers(self, attempt: Attempt, body: bytes) -> dict[str, str]:

@@ -83,24 +83,6 @@ async def test_an_unexpected_error_of_a_target_is_tried_again_until_the_message_
     notify.ledger.close()
 
 
-async def test_a_message_that_cannot_be_written_is_given_up_and_others_of_its_camera_go_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    notify, target = Notify(tmp_path, **hook()), Target()
-    target.open.set()
-    lanes = lanes_of(notify, target)
-    notify.take(*(alert(str(number), seq=number) for number in range(3)))
-    notify.ledger.db.execute("UPDATE deliveries SET plan = x'00' WHERE id = '1:began'")
-    lanes.wake()
-    await until(lambda: notify.ledger.count("hook", "pending") == 0)
-    assert [name for name, _ in target.sent] == ["0:began", "2:began"]
-    (given_up,) = notify.ledger.find(state="given_up")
-    assert (given_up.id, given_up.error) == ("1:began", "it can't be written: DecodeError")
-    assert "message 1:began can't be written" in caplog.text
-    await lanes.close()
-    notify.ledger.close()
-
-
 def test_a_try_that_may_have_arrived_is_known_and_sends_the_same(tmp_path: Path) -> None:
     notify = Notify(tmp_path)
     notify.take(alert("1"))
