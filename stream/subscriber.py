@@ -93,7 +93,7 @@ def subscribe(
       The messages since then are requested as after any gap, and so is the beginning of each new run of the engine. If
       empty, only the latter and all alerts of the present run. Of runs that have ended, alerts are requested, which the
       engine may have kept, also of topics of which nothing was received. While the replay server does not answer, the
-      messages wait for half a minute. For one engine, not for a fleet.
+      messages wait for half a minute. Of a fleet, only present runs of engines are asked.
 
     Raises ValueError if a camera id, a kind, a key, the endpoint or a combination of these is invalid, and TypeError
     for other types.
@@ -112,12 +112,11 @@ def subscribe(
         if kind not in KINDS:
             raise ValueError(f"kind {kind!r} isn't one of {', '.join(KINDS)}")
     if endpoint.startswith(FLEET):
-        for name, given in (("replay", replay), ("resume", resume)):
-            if given is not None:
-                raise ValueError(f"{name} is for one engine: give its tcp://HOST:PORT instead of {FLEET}")
+        if replay is not None:
+            raise ValueError(f"replay is for one engine: give its tcp://HOST:PORT instead of {FLEET}")
         directory = directory_at(endpoint, server_key, key_file, high_water_mark, receive_buffer)
         return FleetSubscription(
-            directory, kinds, wanted, replay_timeout_s=replay_timeout_s, on_gap=on_gap, on_moved=on_moved
+            directory, kinds, wanted, replay_timeout_s=replay_timeout_s, on_gap=on_gap, on_moved=on_moved, resume=resume
         )
     if on_moved is not None:
         raise ValueError(f"on_moved is for a fleet: use {FLEET}HOST:PORT, with the address of its directory")

@@ -5,14 +5,15 @@ bounded queue, from which the caller takes them. Each placement of a camera has 
 of the one before. While it moves, its old and new engine are followed, until the first message of the new generation is
 handed out that shows that its engine reads the camera. From then on, lower generations are stale, wherever they come
 from. Gaps are filled by replay as for a single engine. An engine or a directory that is away delays nothing of the
-others, and what is known goes on.
+others, and what is known goes on. With `resume`, alerts that came while no reader was there are requested, and those
+that replay delivers are handed out although their camera has moved since.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -21,7 +22,9 @@ import zmq
 from stream.messaging.client_endpoints import parse_endpoint
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Gap, ReplayServerAt
-from stream.results import CameraKind, EngineAddress, Place, Received, Stats, Status, decode, topic
+from stream.messaging.gaps import Position, Sequences
+from stream.messaging.replay import ALERTS
+from stream.results import Alert, CameraKind, EngineAddress, Place, Received, Stats, Status, decode, topic
 from stream.subscription.engine_subscription import Connection, EngineSubscription
 from stream.subscription.subscription import AnyMessage, Generations, Kind, Subscription, begins, prefixes_of
 from stream.zeromq_context import terminated
@@ -98,6 +101,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         replay_timeout_s: float = 2.0,
         on_gap: Callable[[Gap], None] | None = None,
         on_moved: Callable[[Moved], None] | None = None,
+        resume: Iterable[Position] | None = None,
         decode: Callable[[bytes], Received] = decode,
     ) -> None:
         super().__init__()
@@ -106,6 +110,9 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._cameras = cameras
         self._on_gap = on_gap
         self._on_moved = on_moved
+        self._resume = None if resume is None else list(resume)
+        self._left = {one.topic: one for one in self._resume or () if one.topic.startswith(ALERTS)}
+        """The position in the last epoch of each topic of alerts whose engine is not followed yet."""
         self._decode = decode
         self._wanted = kinds
         self._stats: tuple[Kind, ...] = ("stats",) if "stats" in kinds else ()
@@ -121,7 +128,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         """Engines that cannot be connected to, which is logged once."""
         self._changed: set[str] = set()
         """Cameras whose links are to be checked."""
-        self._queue: asyncio.Queue[tuple[_Link | None, Received | Gap | Exception]] = asyncio.Queue(QUEUED)
+        self._queue: asyncio.Queue[tuple[_Link | None, Received | Gap | Exception, bool]] = asyncio.Queue(QUEUED)
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._directory: EngineSubscription[Place] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -130,7 +137,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         if self._tasks and self._tasks[0].get_loop() is not asyncio.get_running_loop():
             raise RuntimeError("a subscription to a fleet is read in the event loop in which it was opened")
         while self._context is not None:
-            link, item = await self._queue.get()
+            link, item, replayed = await self._queue.get()
             if link is not None:
                 link.queued -= 1
             if isinstance(item, Exception):
@@ -138,7 +145,8 @@ class FleetSubscription(Subscription[AnyMessage]):
             if isinstance(item, Gap):
                 if self._on_gap is not None:
                     self._on_gap(item)
-            elif link is None or self._hands_out(link, item):
+            elif link is None or self._hands_out(link, item, replayed=replayed):
+                self.replayed = replayed
                 return cast("AnyMessage", item)
         raise StopAsyncIteration
 
@@ -164,7 +172,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             link.close()
         self._directory, self._tasks, self._links = None, [], {}
         if not self._queue.full():
-            self._queue.put_nowait((None, StopAsyncIteration()))  # for a caller that waits
+            self._queue.put_nowait((None, StopAsyncIteration(), False))  # for a caller that waits
         if not terminated(context):
             logger.warning("%s: closed without waiting longer for ZeroMQ", self._connection.endpoint)
 
@@ -198,7 +206,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             try:
                 await work()
             except Exception as error:
-                await queue.put((None, error))
+                await queue.put((None, error, False))
 
         return asyncio.create_task(run())
 
@@ -214,7 +222,7 @@ class FleetSubscription(Subscription[AnyMessage]):
             self._connect(place)
             self._changed.add(place.camera)
             if "directory" in self._wanted:
-                await self._queue.put((None, place))
+                await self._queue.put((None, place, False))
 
     def _settled(self, place: Place) -> bool:
         """Whether no engine is followed for a camera but the one that has it.
@@ -250,6 +258,7 @@ class FleetSubscription(Subscription[AnyMessage]):
         if (known := self._links.get(key)) is not None or self._context is None:
             return known
         link = _Link(key, address.engine)
+        resumed = self._resume is not None and camera not in self._handed_out
         try:
             own = self._connection.keys
             if address.key is not None and own is None:
@@ -260,11 +269,14 @@ class FleetSubscription(Subscription[AnyMessage]):
                 prefixes_of((*(self._kinds if self._cameras is None else ()), *self._stats), None),
                 replay=ReplayServerAt(parse_endpoint(address.replay), self._replay_timeout_s, keys),
                 on_gap=link.gaps.append,
+                sequences=Sequences(one for one in self._resume or () if one.run == address.run) if resumed else None,
                 counts=self.counts,
                 context=self._context,
                 decode=self._decode,
             )
             link.subscription.open()
+            for name in [name for name, one in self._left.items() if one.run == address.run]:
+                link.subscription.request_rest(self._left.pop(name))
         except (ValueError, OSError) as error:
             if key not in self._unusable:
                 logger.warning("engine %s of the fleet can't be followed: %s", address.engine, error)
@@ -292,15 +304,19 @@ class FleetSubscription(Subscription[AnyMessage]):
         if place is None:
             return
         self._connect(place)
+        left = self._left.pop(topic("alerts", camera), None)
+        if left is not None and self._on_gap is not None:  # its engine at that time has ended, or has no cameras now
+            self.counts.unknown += 1
+            self._on_gap(Gap(left.topic, left.run, left.epoch, left.next_seq, 0, 0, more=True))
         if not self._settled(place):
             return
         ended = place.state in ENDED
         key = None if ended or place.address is None else _key(place.address)
-        left = [link for link in self._links.values() if camera in link.cameras and link.key != key]
-        if ended and not all(link.subscription.drained and not link.queued for link in left):
+        others = [link for link in self._links.values() if camera in link.cameras and link.key != key]
+        if ended and not all(link.subscription.drained and not link.queued for link in others):
             self._changed.add(camera)  # a slow reader is still to get what was published before the end
             return
-        for link in left:
+        for link in others:
             link.cameras.discard(camera)
             for kind in self._kinds:
                 link.subscription.unfollow(topic(kind, camera))
@@ -320,9 +336,9 @@ class FleetSubscription(Subscription[AnyMessage]):
             gaps, link.gaps[:] = link.gaps[:], []
             link.queued += len(gaps) + 1
             for item in (*gaps, message):
-                await self._queue.put((link, item))
+                await self._queue.put((link, item, link.subscription.replayed))
 
-    def _hands_out(self, link: _Link, message: Received) -> bool:
+    def _hands_out(self, link: _Link, message: Received, *, replayed: bool) -> bool:
         """Take the next message of an engine. Return whether it is handed out. Before that, report a move."""
         if isinstance(message, Place) or (isinstance(message, Stats) and message.engine not in (None, link.engine)):
             self.counts.received -= 1  # of a topic that is not for this publisher
@@ -331,6 +347,8 @@ class FleetSubscription(Subscription[AnyMessage]):
         if isinstance(message, Stats):
             return True
         if not self._generations.admits(message):
+            if self._resume is not None and replayed and isinstance(message, Alert):
+                return True  # it was published when nobody could read it
             self.counts.stale += 1
             return False
         camera, generation = message.camera, message.generation or 0

@@ -4,6 +4,9 @@ Alerts follow the engine's messages and their absence, so that no sensor stays o
 `cleared`; by statistics that no longer list it (`stats`); some seconds after a new run of the engine
 began, if it is of an earlier run (`new_run`); or when the engine has been silent for long (`engine_lost`). One that
 notify closed itself is opened again, without a second announcement, if the engine still reports it.
+
+In a fleet, an alert ends some seconds after its camera has moved (`moved`), unless the new engine raises it: that one,
+and any that two engines raised at the same time, goes on as the first one, and is not announced.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from msgspec.structs import replace
 from stream.notify.clock import Now
 from stream.notify.ledger import AlertRow, Ledger
 from stream.notify.notify_config import NotifyConfig
-from stream.results import Alert, Event, Stats, Status
+from stream.results import Alert, Event, Message, Place, Stats, Status
+from stream.subscription.subscription import begins
 
 NEW_RUN_US = 10_000_000
 """Time for a new run's first messages, which clear the alerts of the run before it."""
@@ -27,7 +31,9 @@ UNLISTED_US = 1_500_000
 """Time for which statistics must lack an alert to close it. After a restart, those that arrive may be ahead of the
 alerts: the engine repeats the last message of a topic, which shows what is missing, once a second at most."""
 OURS = ("stats", "new_run", "engine_lost")
-"""Reasons for closing that are not the engine's own."""
+"""Reasons for closing that are not the engine's own, after which it may open it again."""
+MOVED = "moved"
+ENDED_LATELY = 8  # alerts of a camera, of which a new one may be the same
 
 What = Literal["began", "updated", "acknowledged", "cleared", "closed", "reopened", "noted"]
 
@@ -57,15 +63,36 @@ class AlertStates:
         self._ledger = ledger
         self._since_us = int(ledger.meta("created_us") or 0) - config.late_after
         """Alerts that began before it, and are open or ended before it, are shown but not announced."""
-        self._close_others_us: int | None = now.steady_us + NEW_RUN_US
-        """When the alerts of earlier runs are closed: the engine has time to report them."""
-        self._unlisted_us: dict[str, int] = {}
-        """Since when statistics lack each open alert of this run."""
+        self._close_us = {"": now.steady_us + NEW_RUN_US}
+        """When alerts of earlier runs, or of earlier placements of a camera, are closed: there is time to report them."""
+        self._generations: dict[str, int] = {}
+        """The placement of each camera of a fleet."""
+        self._unlisted_us: dict[str, dict[str, int]] = {}
+        """Since when statistics lack each open alert of a run."""
 
     def new_run(self, run: str, now: Now) -> None:
         """A message of another run arrived: the engine was restarted. If it was shortly before, that time counts."""
         self.run = run
-        self._close_others_us = self._close_others_us or now.steady_us + NEW_RUN_US
+        self._close_us.setdefault("", now.steady_us + NEW_RUN_US)
+
+    def in_fleet(self, message: Message, now: Now) -> None:
+        """Note what a message of a fleet says of where its camera is. A placement also ends when no engine follows."""
+        if isinstance(message, Stats) or not (isinstance(message, Place) or begins(message)):
+            return
+        camera, generation = message.camera, message.generation or 0
+        known = self._generations.get(camera, 0)
+        if isinstance(message, Place):  # after a restart of the controller, a placement can go on
+            self._generations[camera] = known = min(known, generation)
+            generation = generation + 1 if message.address is None else 0
+        if generation > known:
+            self._generations[camera] = generation
+            self._close_us[camera] = now.steady_us + NEW_RUN_US
+
+    def over(self, alert: Alert) -> bool:
+        """Return whether its run of the engine, or in a fleet the placement of its camera, is over."""
+        if alert.generation is not None:
+            return alert.generation < self._generations.get(alert.camera, 0)
+        return alert.run != self.run
 
     def take(self, alert: Alert, now: Now, *, earlier: bool = False) -> list[Change]:
         """Take a message, and return what it changes.
@@ -76,7 +103,7 @@ class AlertStates:
         # At the first start the clock may have been wrong, ahead of that of the cameras.
         self._since_us = min(self._since_us, now.us - self._config.late_after)
         if earlier:
-            self._close_others_us = now.steady_us + NEW_RUN_US
+            self._close_us[_group(alert)] = now.steady_us + NEW_RUN_US
         row = self._ledger.alert(alert.alert)
         if alert.state == "cleared":
             return self._cleared(alert, row, now)
@@ -84,7 +111,7 @@ class AlertStates:
             row = self._begin(alert, now)
             if earlier:
                 row = replace(row, shown=False, on_until_us=0)
-            return [self._changed(row, "began" if row.announced else "noted", now)]
+            return [self._changed(row, "began" if row.announced and not row.of else "noted", now)]
         if not row.open:
             if row.closed_by not in OURS or earlier:
                 return []  # a repetition
@@ -97,24 +124,26 @@ class AlertStates:
 
     def reconcile(self, stats: Stats, now: Now) -> list[Change]:
         """Compare with the engine's list of open alerts. Only for statistics that just arrived."""
-        if stats.open_alerts is None or stats.run != self.run:
+        if stats.open_alerts is None:
             return []
         rows = {row.id: row for row in self._ledger.open_alerts()}
         listed = set(stats.open_alerts)
-        lacks = [name for name, row in rows.items() if name not in listed and row.run == self.run]
-        since_us = self._unlisted_us = {name: self._unlisted_us.get(name, now.steady_us) for name in lacks}
+        lacks = [name for name, row in rows.items() if name not in listed and row.run == stats.run]
+        before_us = self._unlisted_us.get(stats.run, {})
+        since_us = self._unlisted_us[stats.run] = {name: before_us.get(name, now.steady_us) for name in lacks}
         over = [name for name in lacks if now.steady_us - since_us[name] >= UNLISTED_US]
         changes = [self._close(rows[name], "stats", now) for name in over]
         known = [self._ledger.alert(name) for name in listed - rows.keys()]
         return changes + [self._reopen(row, now) for row in known if row is not None and row.closed_by in OURS]
 
     def due(self, now: Now) -> list[Change]:
-        """Close the alerts of earlier runs if it is time."""
-        if self._close_others_us is None or now.steady_us < self._close_others_us:
+        """Close the alerts of earlier runs and placements if it is time."""
+        due = {group for group, at_us in self._close_us.items() if now.steady_us >= at_us}
+        if not due:
             return []
-        self._close_others_us = None
-        others = [row for row in self._ledger.open_alerts() if row.run != self.run]
-        return [self._close(row, "new_run", now) for row in others]
+        self._close_us = {group: at_us for group, at_us in self._close_us.items() if group not in due}
+        others = [row for row in self._ledger.open_alerts() if _group(row.message) in due and self.over(row.message)]
+        return [self._close(row, MOVED if _group(row.message) else "new_run", now) for row in others]
 
     def lost_engine(self, now: Now) -> list[Change]:
         """Close all alerts: the engine has been silent for long."""
@@ -140,13 +169,16 @@ class AlertStates:
         reason = alert.clear_reason or "over"
         if row is None:
             row = replace(self._begin(alert, now), open=False, closed_by=reason, on_until_us=0)
-            return [self._changed(row, "closed" if row.announced else "noted", now)]
+            what: What = "noted" if not row.announced else "cleared" if row.of else "closed"
+            return [self._changed(row, what, now)]
         if not row.open and row.closed_by not in OURS:
             return []
-        what: What = "cleared" if row.open else "noted"
+        what = "cleared" if row.open else "noted"
         return [self._changed(replace(row, open=False, closed_by=reason, run=alert.run, message=alert), what, now)]
 
     def _begin(self, alert: Alert, now: Now) -> AlertRow:
+        if (same := self._same(alert)) is not None:
+            return self._going_on(alert, same, now)
         armed = self._ledger.armed(alert.camera, alert.rule)
         ended_us = alert.capture_us if alert.state == "cleared" else 0
         return AlertRow(
@@ -163,6 +195,30 @@ class AlertStates:
             message=alert,
         )
 
+    def _same(self, alert: Alert) -> AlertRow | None:
+        """Return the alert that another engine of the fleet has raised of the same; None if there is none."""
+        if alert.generation is None:
+            return None
+        until_us = alert.capture_us + (NEW_RUN_US if alert.state != "cleared" else 0)
+        for row in (*self._ledger.open_alerts(), *self._ledger.closed_alerts(alert.camera, ENDED_LATELY)):
+            other = row.message
+            if (row.camera, row.rule) != (alert.camera, alert.rule) or row.closed_by == MOVED:
+                continue
+            if (other.generation or 0) > alert.generation and other.since_us <= until_us:
+                return row
+            if (other.generation or 0) < alert.generation and (row.open or alert.since_us <= other.capture_us):
+                return row
+        return None
+
+    def _going_on(self, alert: Alert, same: AlertRow, now: Now) -> AlertRow:
+        """Return the row of an alert that is the same as one of another placement; the earlier one ends."""
+        of = same.of or same.id
+        row = replace(same, id=alert.alert, run=alert.run, open=True, closed_by="", message=alert, of=of)
+        if (same.message.generation or 0) > (alert.generation or 0):
+            return replace(row, open=False, closed_by=MOVED, shown=False, announced=False)
+        self._changed(replace(same, open=False, closed_by=MOVED, shown=False), "noted", now)
+        return row
+
     def _reopen(self, row: AlertRow, now: Now) -> Change:
         return self._changed(replace(row, open=True, closed_by=""), "reopened", now)
 
@@ -173,9 +229,14 @@ class AlertStates:
         """Write an alert. One of an earlier run is closed after a while, also if its messages arrive late."""
         row = replace(row, last_us=now.us)
         self._ledger.put_alert(row)
-        if row.open and row.run != self.run and self._close_others_us is None:
-            self._close_others_us = now.steady_us + NEW_RUN_US
+        if row.open and self.over(row.message):
+            self._close_us.setdefault(_group(row.message), now.steady_us + NEW_RUN_US)
         return Change(row, what)
+
+
+def _group(alert: Alert) -> str:
+    """Return what alerts end together with: the run of the engine; in a fleet, the placement of the camera."""
+    return alert.camera if alert.generation is not None else ""
 
 
 @dataclass(slots=True)
@@ -184,14 +245,15 @@ class CameraView:
 
     status: Status | None = None
     state: str = "connecting"
+    run: str = ""
     epoch: int = 0
     people: dict[int, str] = field(default_factory=dict[int, str])
     unlisted: int = 0
 
-    def reached(self, epoch: int) -> None:
-        """Forget the people of the epoch before."""
-        if epoch > self.epoch:
-            self.epoch = epoch
+    def reached(self, run: str, epoch: int) -> None:
+        """Forget the people of the run or epoch before."""
+        if run != self.run or epoch > self.epoch:
+            self.run, self.epoch = run, epoch
             self.people.clear()
 
     @property
@@ -201,31 +263,28 @@ class CameraView:
 
 
 class EngineView:
-    """The cameras of the engine's latest run, by id."""
+    """The cameras of the engine's latest run, or of a fleet, by id."""
 
     def __init__(self) -> None:
         self.cameras: dict[str, CameraView] = {}
         self.listed = False
-        """Whether statistics have listed all cameras."""
+        """Whether all cameras are known."""
 
-    def new_run(self) -> None:
-        """Forget the people of the run before."""
-        for camera in self.cameras.values():
-            camera.people.clear()
-            camera.epoch = 0
-
-    def take(self, message: Event | Status | Stats) -> None:
-        """Take a message of the latest run."""
+    def take(self, message: Event | Status | Stats | Place) -> None:
+        """Take a message of the latest run, or of a fleet."""
+        if isinstance(message, Place):
+            self._placed(message)
+            return
         if isinstance(message, Stats):
             self._listed(message)
             return
-        if isinstance(message, Status) and message.state == "removed":
+        if isinstance(message, Status) and message.state == "removed" and message.generation is None:
             self.cameras.pop(message.camera, None)
             return
         camera = self.cameras.setdefault(message.camera, CameraView())
-        if message.epoch < camera.epoch:
+        if message.run == camera.run and message.epoch < camera.epoch:
             return
-        camera.reached(message.epoch)
+        camera.reached(message.run, message.epoch)
         if isinstance(message, Status):
             camera.status, camera.state = message, message.state
             if message.state != "live":
@@ -236,14 +295,25 @@ class EngineView:
             else:
                 camera.people[message.track] = message.label
 
+    def _placed(self, place: Place) -> None:
+        if place.state == "removed":
+            self.cameras.pop(place.camera, None)
+            return
+        camera = self.cameras.setdefault(place.camera, CameraView())
+        if place.address is None:
+            camera.state = place.state
+            camera.people.clear()
+
     def _listed(self, stats: Stats) -> None:
         self.listed = True
+        if stats.engine is not None:
+            return  # there are others, and a directory
         for camera in self.cameras.values():
             camera.unlisted += 1
         for one in stats.cameras:
             camera = self.cameras.setdefault(one.camera, CameraView())
             camera.unlisted, camera.state = 0, one.state
-            camera.reached(one.epoch)
+            camera.reached(stats.run, one.epoch)
             if not one.tracks:
                 camera.people.clear()
         self.cameras = {name: one for name, one in self.cameras.items() if one.unlisted < LISTS_WITHOUT}

@@ -20,7 +20,7 @@ from stream.notify.engine_state import AlertStates, Change, EngineView
 from stream.notify.ledger import Delivery, Ledger
 from stream.notify.notice import PLAIN, Held, Notice, decode, encode
 from stream.notify.notify_config import MqttConfig, NotifyConfig
-from stream.results import Alert, ClipReady, Event, Message, Stats, Status, kind_of, topic_of
+from stream.results import Alert, ClipReady, Event, Message, Place, Stats, Status, kind_of, topic_of
 from stream.rules.hours import MINUTE_US, Hours
 
 logger = logging.getLogger(__name__)
@@ -72,6 +72,7 @@ class Intake:
         self.states = AlertStates(config, ledger, now)
         self.view = EngineView()
         self._config = config
+        self.of = "fleet" if config.engine.fleet else "engine"
         self.ledger = ledger
         zone, targets = config.time_zone, config.targets.items()
         self._hours = {name: Hours(one.quiet_hours, zone) for name, one in targets if one.quiet_hours is not None}
@@ -118,10 +119,10 @@ class Intake:
             if lost and not self._lost_engine:
                 changes += self.states.lost_engine(now)
                 closed = _counted(len(changes), "alert")
-                text = f"no message from the engine for {silent_us // 1_000_000} s; {closed} closed"
+                text = f"no message from the {self.of} for {silent_us // 1_000_000} s; {closed} closed"
                 planned += self._to_all(text, now)
             if report:
-                planned += self._to_all(_lost_text(self._missed, more=self._more), now)
+                planned += self._to_all(_lost_text(self.of, self._missed, more=self._more), now)
             self._plan(changes, planned, outcome, now)
             if prune:
                 self.ledger.prune(now.us, self._config.keep_days)
@@ -168,16 +169,17 @@ class Intake:
 
     def _message(self, one: Received, now: Now, outcome: Outcome) -> list[Change]:
         message = one.message
-        if message.run != self.states.run and not one.earlier:
+        if self._config.engine.fleet:
+            self.states.in_fleet(message, now)
+        elif message.run != self.states.run and not one.earlier:
             self.states.new_run(message.run, now)
-            self.view.new_run()
         if isinstance(message, Alert):
             outcome.shown = True
             self.ledger.list_rule(message.camera, message.rule)
-            return self.states.take(message, now, earlier=one.earlier)
-        if not isinstance(message, Event | Status | Stats) or message.run != self.states.run:
+            return self.states.take(message, now, earlier=one.earlier or self.states.over(message))
+        if not isinstance(message, Event | Status | Stats | Place) or (isinstance(message, Stats) and one.replayed):
             return []
-        if isinstance(message, Stats) and one.replayed:
+        if not self._config.engine.fleet and message.run != self.states.run:
             return []
         outcome.shown = True
         self.view.take(message)
@@ -211,21 +213,23 @@ class Intake:
     def _about(self, change: Change, name: str, now: Now) -> Delivery | None:
         """Return the message about a change to a target; None if it gets none."""
         row, alert, what, target = change.row, change.row.message, change.what, self._config.targets[name]
+        of = row.of or row.id
+        alert = msgspec.structs.replace(alert, alert=of)
         if what in ("reopened", "noted") or not row.announced:
             return None
         if not target.wants(row.camera, row.rule, alert.severity):
             return None
         if (what if what != "closed" else "began") not in target.states:
             return None
-        key = f"{row.id}:{what}" + (f":{alert.run[:8]}-{alert.epoch}-{alert.seq}" if what == "updated" else "")
+        key = f"{of}:{what}" + (f":{alert.run[:8]}-{alert.epoch}-{alert.seq}" if what == "updated" else "")
         if what not in BEGINNINGS:
-            before = self.ledger.of_alert(row.id, name)
+            before = self.ledger.of_alert(of, name)
             if any(one.kind in BEGINNINGS and one.state == "held" for one in before):
                 return None  # its beginning was held back
             ends = sum(one.kind == what == "cleared" for one in before)
             key += f":{ends + 1}" if ends else ""  # it was reported again after notify had closed it
         notice = Notice(id=key, state=what, at_us=now.us, alert=alert, closed_by=row.closed_by)
-        planned = Delivery(key, name, what, encode(notice), row.camera, row.id, alert.severity == "critical")
+        planned = Delivery(key, name, what, encode(notice), row.camera, of, alert.severity == "critical")
         held, due_us = self._held(planned, row.rule, now.us)
         return replace(planned, state="held", due_us=due_us, error=held) if held else planned
 
@@ -318,9 +322,9 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _lost_text(missed: int, *, more: bool) -> str:
+def _lost_text(of: str, missed: int, *, more: bool) -> str:
     if more:
         least = f"at least {_counted(missed, 'message')} lost" if missed else "it is not known how many"
-        return f"alerts of the engine may be missing, because engine.replay did not answer: {least}"
+        return f"alerts of the {of} may be missing, because replay did not answer: {least}"
     were = "was" if missed == 1 else "were"
-    return f"{_counted(missed, 'message')} of the engine {were} lost; its alerts may be missing"
+    return f"{_counted(missed, 'message')} of the {of} {were} lost; its alerts may be missing"

@@ -64,12 +64,14 @@ class AlertRow(msgspec.Struct, frozen=True):
     on_until_us: int
     """Its sensor is on until then, also if it is closed."""
     closed_by: str
-    """The engine's `clear_reason`, or `stats`, `new_run` or `engine_lost`; empty while open."""
+    """The engine's `clear_reason`, or `stats`, `new_run`, `moved` or `engine_lost`; empty while open."""
     shown: bool
     """Whether sensors show it; not of a disarmed rule, or if the run of the engine in which it began was over."""
     announced: bool
     """Whether messages about it are sent; not of a disarmed rule, or if it was open at notify's first start."""
     message: Alert
+    of: str = ""
+    """Of a fleet: the alert that goes on with this one at another engine, and whose messages go on; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

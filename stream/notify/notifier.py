@@ -110,14 +110,14 @@ class Notifier:
     def _subscribed(self) -> Subscription[Message]:
         """Return the subscription, which is not open yet, so that only its settings can be wrong."""
         engine = self.config.engine
-        kinds: tuple[Kind, ...] = ("alerts", "events", "status", "stats")
+        kinds: tuple[Kind, ...] = ("alerts", "events", "status", "stats", *(("directory",) if engine.fleet else ()))
         if any(isinstance(one, MqttConfig) and one.clips for one in self.config.targets.values()):
             kinds += ("clips",)
         try:
             return subscribe(
                 engine.endpoint,
                 kinds=kinds,
-                replay=engine.replay,
+                replay=None if engine.fleet else engine.replay,
                 on_gap=self._gap,
                 high_water_mark=HIGH_WATER_MARK,
                 server_key=engine.server_key,
@@ -140,9 +140,8 @@ class Notifier:
                 await self._take(burst)
 
     async def _next(self, messages: Subscription[Message]) -> Received:
-        replayed = messages.counts.replayed
         message = await anext(messages)
-        return Received(message, messages.counts.replayed != replayed, message.run != messages.run)
+        return Received(message, messages.replayed, messages.run not in ("", message.run))
 
     async def _take(self, burst: list[Received]) -> None:
         """Take messages; again and again if the disk fails: the engine's history has those that follow."""
@@ -203,10 +202,10 @@ class Notifier:
         try:
             match parts:
                 case ["alert", name, "set"] if text == "ACKNOWLEDGE":
-                    row = self.ledger.alert(name)
-                    if row is None or not row.open:
+                    row = next((one for one in self.ledger.open_alerts() if name in (one.id, one.of)), None)
+                    if row is None:
                         return "unknown"
-                    return "done" if await self.api.acknowledge(name) else "failed"
+                    return "done" if await self.api.acknowledge(row.id) else "failed"
                 case ["set"] if text in ("ARM", "DISARM"):
                     rules = list(self.ledger.rules())
                 case [camera, "rule", rule, "set"] if text in ("ARM", "DISARM"):
@@ -244,7 +243,7 @@ class Notifier:
     def errors(self) -> list[str]:
         """Return why notify is not well."""
         errors = [f"the ledger can't be written: {self.ledger_error}"] if self.ledger_error else []
-        return [*errors, "no message from the engine"] if self.intake.silent else errors
+        return [*errors, f"no message from the {self.intake.of}"] if self.intake.silent else errors
 
     def metrics(self) -> dict[str, Iterable[Series]]:
         """Return the metrics by name, without those of the HTTP server."""

@@ -42,16 +42,21 @@ FilePath = Annotated[Path, AfterValidator(_located)]
 
 
 class EngineConfig(Section):
-    """The engine whose messages are read."""
+    """The engine, or the fleet, whose messages are read."""
 
-    endpoint: str = Field("tcp://127.0.0.1:5555", description="The engine's `publish.endpoint`.")
+    endpoint: str = Field(
+        "tcp://127.0.0.1:5555",
+        description="The engine's `publish.endpoint`; of a fleet `fleet://HOST:PORT`, the address of its directory.",
+    )
     replay: str | None = Field(
-        "tcp://127.0.0.1:5556", description="The engine's `publish.replay`. Null: missed messages are lost."
+        "tcp://127.0.0.1:5556",
+        description="The engine's `publish.replay`. Null: missed messages are lost. Not for a fleet.",
     )
     api: str | None = Field(
         None,
         pattern=r"^https?://[^/]",
-        description="Address of the engine's HTTP server, for rules, acknowledging, pictures and links.",
+        description="Address of the engine's HTTP server, for rules, acknowledging, pictures and links. "
+        "Not for a fleet.",
     )
     token_file: FilePath | None = Field(
         None, description="File with a token for that server, with the right `look`, or `review` to acknowledge."
@@ -63,6 +68,11 @@ class EngineConfig(Section):
     server_key: str | None = Field(None, description="CURVE: the engine's public key, or a file that holds it.")
     key_file: FilePath | None = Field(None, description="CURVE: file with the client's secret key.")
 
+    @property
+    def fleet(self) -> bool:
+        """Whether it is a fleet."""
+        return self.endpoint.startswith("fleet://")
+
     @field_validator("server_key")
     @classmethod
     def _located_key(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -73,7 +83,10 @@ class EngineConfig(Section):
         return str(_located(Path(value), info))
 
     @model_validator(mode="after")
-    def _token_is_protected(self) -> EngineConfig:
+    def _is_of_one_kind(self) -> EngineConfig:
+        for name in ("replay", "api"):
+            if self.fleet and name in self.model_fields_set:
+                raise ValueError(f"{name} is of one engine, and endpoint is of a fleet: remove it")
         parts = urlsplit(self.api or "")
         if self.token_file and parts.scheme == "http" and not (self.allow_plaintext or _loopback(parts.hostname)):
             raise ValueError("the token would be sent without TLS: use https://, or set allow_plaintext: true")

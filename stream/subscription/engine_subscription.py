@@ -21,7 +21,7 @@ import zmq
 
 from stream.messaging.curve.keys import ClientKeys
 from stream.messaging.gap_filling import Counts, Gap, GapFilling, ReplayServerAt
-from stream.messaging.gaps import Sequences
+from stream.messaging.gaps import Hole, Position, Sequences
 from stream.results import Received, Stats, decode, topic_of
 from stream.settings.values import CAMERA_ID
 from stream.subscription.subscription import AnyMessage, Generations, Subscription
@@ -86,12 +86,14 @@ class EngineSubscription(Subscription[AnyMessage]):
     async def __anext__(self) -> AnyMessage:
         while (socket := self._socket) is not None:
             if (missed := self._missed.recovered()) is not None:
+                self.replayed = True
                 return cast("AnyMessage", missed)
             if await self._missed.advance():
                 continue
             if self._held is not None:
                 message, self._held = self._held, None
                 self.counts.received += 1
+                self.replayed = False
                 return cast("AnyMessage", message)
             await self._receive(socket)
         raise StopAsyncIteration
@@ -107,6 +109,10 @@ class EngineSubscription(Subscription[AnyMessage]):
     def expect(self, topic: str) -> None:
         """Request what was published on a topic before its first message, in the same epoch."""
         self._sequences.expect(topic)
+
+    def request_rest(self, position: Position) -> None:
+        """Request what follows a position in its epoch."""
+        self._missed.add([Hole(position.topic, position.run, position.epoch, position.next_seq, None)])
 
     def follow(self, prefix: str) -> None:
         """Receive the messages of further topics from now on."""

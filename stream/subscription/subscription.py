@@ -56,6 +56,8 @@ class Subscription(ABC, Generic[AnyMessage]):
         self.counts = Counts() if counts is None else counts
         self.run = ""
         """The engine's run of the latest message that has arrived; of a fleet, which has several, always empty."""
+        self.replayed = False
+        """Whether the message that was handed out last came by replay."""
 
     async def __aenter__(self) -> Self:
         self.open()

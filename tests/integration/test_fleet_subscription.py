@@ -304,7 +304,6 @@ async def test_a_wait_that_is_cancelled_repeatedly_loses_nothing_and_one_ends_wh
 def test_what_is_not_for_a_fleet_or_no_address_is_refused() -> None:
     refused: list[tuple[str, dict[str, Any], str]] = [
         ("fleet://127.0.0.1:1", {"replay": "tcp://127.0.0.1:2"}, "replay"),
-        ("fleet://127.0.0.1:1", {"resume": []}, "resume"),
         ("tcp://127.0.0.1:1", {"on_moved": print}, "on_moved"),
         ("fleet://nowhere", {}, "'fleet://nowhere'"),
     ]

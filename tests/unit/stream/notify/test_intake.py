@@ -251,7 +251,7 @@ def test_alerts_that_were_given_up_are_told_though_their_number_is_not_known(not
     notify.tick(1)
     notify.intake.gap(3, more=True)
     notify.tick(1)
-    cause = "alerts of the engine may be missing, because engine.replay did not answer"
+    cause = "alerts of the engine may be missing, because replay did not answer"
     assert [one.text for one in notify.send()] == [f"{cause}: it is not known how many"]
     notify.tick(60)
     notify.tick(60)

@@ -41,6 +41,12 @@ def test_an_error_names_its_field_and_no_secret(tmp_path: Path, target: dict[str
     assert "secret@" not in str(raised.value) and "notify.yaml" in str(raised.value)
 
 
+def test_settings_of_one_engine_are_refused_with_a_fleet(tmp_path: Path) -> None:
+    for name, value in (("replay", "tcp://a:1"), ("api", "http://a:1")):
+        with pytest.raises(ConfigError, match=f"engine: .*{name} is of one engine, and endpoint is of a fleet: remove"):
+            loaded(tmp_path, HOOK, engine={"endpoint": "fleet://a:1", name: value})
+
+
 def test_secrets_are_sent_without_tls_only_on_this_machine_or_on_request(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"engine: .*without TLS"):
         loaded(tmp_path, MQTT, engine={"api": "http://engine:9090", "token_file": "t"})
