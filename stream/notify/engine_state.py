@@ -64,7 +64,7 @@ class AlertStates:
         self._since_us = int(ledger.meta("created_us") or 0) - config.late_after
         """Alerts that began before it, and are open or ended before it, are shown but not announced."""
         self._close_us = {"": now.steady_us + NEW_RUN_US}
-        """When alerts of earlier runs, or of earlier placements of a camera, are closed: there is time to report them."""
+        """When alerts of earlier runs or placements are closed: until then, there is time to report them."""
         self._generations: dict[str, int] = {}
         """The placement of each camera of a fleet."""
         self._unlisted_us: dict[str, dict[str, int]] = {}
