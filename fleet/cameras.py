@@ -114,9 +114,7 @@ class Cameras:
             return True
 
     def _checked(self, camera_id: str, settings: Settings, before: FleetCamera | None) -> FleetCamera:
-        camera = checked_change(
-            FleetCamera, camera_id, settings, before, self.privacy, self._http, schemes_setting=OTHER_SCHEMES
-        )
+        camera = checked_change(FleetCamera, camera_id, settings, before, self.privacy, self._http, OTHER_SCHEMES)
         if before is None and len(self.all) >= self._http.max_cameras:
             raise NoCapacityError(
                 f"there are {len(self.all)} cameras, the limit of controller.http.max_cameras: remove one first"

@@ -19,7 +19,7 @@ from fleet.cameras import Cameras
 from fleet.directory import Directory
 from fleet.engines import Engine, Engines
 from fleet.placement import EngineState, Placement, Seen
-from fleet.settings import FleetConfig
+from fleet.settings import FleetConfig, naming_settings
 from fleet.store import Kept, Statement, Store, StoreError, drained, placed
 from stream.membership.messages import Assigned, Assignment, EngineReport
 from stream.membership.passes import PassOffice
@@ -86,7 +86,8 @@ class Controller:
         kept = await asyncio.to_thread(self._store.open)
         self.cameras.restore(kept)
         self._restore(kept)
-        await self.directory.start()
+        with naming_settings():
+            await self.directory.publisher.start()
 
     def start(self) -> None:
         """Take over the engines that are there, and begin to make engines, to poll them and to assign cameras."""
@@ -118,9 +119,7 @@ class Controller:
 
     async def wait(self) -> None:
         """Wait until a part of the controller fails, and raise what it raised."""
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await asyncio.gather(*self._tasks)
 
     @property
     def problems(self) -> list[str]:
@@ -326,7 +325,6 @@ class Controller:
             assigned = {
                 camera: Assigned(generation, self.cameras.all[camera].for_engine())
                 for camera, generation in cameras.items()
-                if camera in self.cameras.all
             }
             key = self.office.key(name, engine.address.run).hex()
             self.engines.assign(name, Assignment(self._number, assigned, self.http, key, self.office.origins))

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import threading
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +21,10 @@ from prometheus_client.metrics_core import Metric
 from fleet import metrics
 from fleet.controller import Controller
 from fleet.engine_actor import NAMESPACE
-from fleet.http_api import ControllerApi, page_files
+from fleet.http_api import ControllerApi
 from fleet.settings import FleetConfig, load, naming_settings
 from stream.descriptors import raise_limit
+from stream.http.endpoints.page_files import fleet_page_routes
 from stream.http.server.app import HttpServer
 from stream.http.server.auth import FLEET_COOKIE, names_loopback
 from stream.membership.addresses import public
@@ -83,7 +85,7 @@ class ControllerService:
                 ready=lambda: (not controller.problems, controller.problems),
                 alive=lambda: (True, []),
                 routes=ControllerApi(controller).routes(),
-                pages=page_files(),
+                pages=fleet_page_routes(resources.files("fleet") / "page"),
                 cookie=FLEET_COOKIE,
             )
             await server.start()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from fleet.placement import Camera
-from fleet.settings import ControllerConfig, naming_settings
+from fleet.settings import ControllerConfig
 from stream.messaging.history import TOPICS_NUMBERED
 from stream.messaging.publisher import Publisher
 from stream.results import EngineAddress, Place
@@ -33,11 +33,6 @@ class Directory:
         self._address_of = address_of
         self._removed: dict[str, None] = {}
         """The camera that was removed first at the beginning."""
-
-    async def start(self) -> None:
-        """Bind. Raises `ConfigError` naming the field."""
-        with naming_settings():
-            await self.publisher.start()
 
     def announce(self, name: str, camera: Camera | None) -> None:
         """Publish where a camera is from now on, if that has changed; None: it was removed.

@@ -68,9 +68,8 @@ class EngineActor:
 
     async def assign(self, sealed: bytes) -> None:
         """Have the cameras of a sealed `Assignment` and no others."""
-        engine = self._engine
-        if engine is not None and engine.member is not None:
-            await engine.member.assign(decode_assignment(self._opener.open(sealed)))
+        if self._engine is not None and (member := self._engine.member) is not None:
+            await member.assign(decode_assignment(self._opener.open(sealed)))
 
     async def status(self, controller_ms: float) -> bytes | None:
         """Return an `EngineStatus` as JSON; None while the engine is starting or stopping."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from importlib import resources
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -16,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from fleet.controller import Controller
 from fleet.settings import FleetCamera
 from fleet.views import FleetCameraListView, FleetCameraView, FleetStatusView, camera_view, status_view
-from stream.http.endpoints.page_files import fleet_page_routes
 from stream.http.server.bodies import json_model, json_response
 from stream.http.server.camera_routes import CameraRoutes, applied
 from stream.http.server.gate import CALLER
@@ -175,11 +173,6 @@ class ControllerApi:
             if address is not None:
                 message = f"Its engine {engine} has no HTTP server that other hosts reach: set engine.http.bind."
         return None, message[:1].upper() + message[1:]
-
-
-def page_files() -> list[Route]:
-    """Return the routes of the page's files."""
-    return fleet_page_routes(resources.files("fleet") / "page")
 
 
 _TARGETS = {"title": "Targets", "type": "array", "items": TargetView.model_json_schema()}

@@ -225,8 +225,7 @@ class Placement:
                 self._drop_old(camera, now_s)
             camera.live = live
             if live and cost > 0:
-                if cost > one.usable > 0:
-                    cost = one.usable  # whatever was measured, the engine carries the camera
+                cost = min(cost, one.usable or cost)  # whatever was measured, the engine carries the camera
                 camera.cost += (MEASURE_WEIGHT if camera.measured else 1) * (cost - camera.cost)
                 camera.measured = True
         for name in own.keys() - cameras.keys():

@@ -23,8 +23,6 @@ REFERENCE = "docs/fleet.md"
 """Describes all settings."""
 ENGINE = "{engine}"
 """In the text of an engine's setting, stands for the engine's name."""
-_OF_THE_FLEET = ("id", "enabled", "pin", "expected_mpx")
-"""Settings of a camera that its engine does not need."""
 ANY_PORT = {
     "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
     "http": {"bind": "127.0.0.1:0"},
@@ -69,7 +67,8 @@ class FleetCamera(CameraConfig):
 
         They contain the address's secrets.
         """
-        return {name: value for name, value in self.whole().items() if name not in _OF_THE_FLEET}
+        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={"id", "enabled", "pin", "expected_mpx"})
+        return settings | {"source": self.source.reveal()}
 
     def whole(self) -> dict[str, Any]:
         """Return all settings other than defaults, with the address's secrets."""

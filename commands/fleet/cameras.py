@@ -79,8 +79,7 @@ def add_command(
 
     Other settings: `PUT /api/v1/cameras/ID` (docs/control-api.md).
     """
-    given = {"pin": pin, "max_fps": max_fps}
-    settings = {name: value for name, value in given.items() if value is not None}
+    settings = {name: value for name, value in {"pin": pin, "max_fps": max_fps}.items() if value is not None}
     cameras = dict(map(_parsed, sources))
     client = ControllerClient(url, token)
     for name, source in cameras.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.membership.passes import LIFE_S
 from support.fleet.watched_fleet import CAMERAS, FIRST, SECOND, SPARE, UNPLACED, watched_fleet
 from support.listed_tokens import bearer, secret_of
 from support.waiting import until
@@ -89,7 +90,7 @@ async def test_while_the_controller_is_away_pictures_go_on_until_passes_end_and_
         await page.wait_for(f"{health} === 'Pictures of {len(CAMERAS)} cameras'")
         for camera in CAMERAS:
             await page.wait_for(drawn(camera, after=str(await page.evaluate("performance.now()"))))
-        now_ms += 1000 * passes.LIFE_S + time.monotonic_ns() / 1e6 - now_ms
+        now_ms += 1000 * LIFE_S + time.monotonic_ns() / 1e6 - now_ms
         for camera in CAMERAS:
             message = f"document.querySelector({json.dumps(tile(camera, '.message'))})?.textContent"
             await page.wait_for(f"{message}?.startsWith('Waiting for the controller')")
