@@ -80,8 +80,8 @@ async def test_while_the_controller_is_away_pictures_go_on_until_passes_end_and_
             await page.wait_for(drawn(camera))
         now_ms = time.monotonic_ns() / 1e6
         for name in (FIRST, SECOND):
-            passes = fleet.engine(name).member.passes
-            monkeypatch.setattr(passes, "_now_ms", lambda: now_ms)  # passes end when the test says so
+            of_engine = fleet.engine(name).member.passes
+            monkeypatch.setattr(of_engine, "_now_ms", lambda: now_ms)  # passes end when the test says so
         health = "document.querySelector('#health-text').textContent"
         await fleet.cluster.service.stop()
         await page.wait_for(
