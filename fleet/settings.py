@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from fleet.placement import PlacementSettings, Wish
 from stages.settings import LEAST, Section
 from stages.settings_file import error_text, merged
+from stream.alerts.alert_book import default_file
 from stream.config import Config, check_unique, read, validated
 from stream.settings.config_error import ConfigError
 from stream.settings.engine import CameraConfig, PublishConfig
@@ -63,10 +64,7 @@ class FleetCamera(CameraConfig):
         return Wish(self.enabled, self.pin, self.expected_mpx)
 
     def for_engine(self) -> dict[str, Any]:
-        """Return the settings as an engine gets them, without `id`, defaults and those of the placement.
-
-        They contain the address's secrets.
-        """
+        """Return the settings as an engine gets them, with the address's secrets, without `id` and defaults."""
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude={"id", "enabled", "pin", "expected_mpx"})
         return settings | {"source": self.source.reveal()}
 
@@ -181,9 +179,8 @@ class FleetConfig(Section):
     @field_validator("engine")
     @classmethod
     def _is_an_engine(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in ("cameras", "state_file", "once"):
-            if name in value:
-                raise ValueError(f"`{name}` does not belong there: the fleet gives engines their cameras")
+        if wrong := value.keys() & {"cameras", "state_file", "once"}:
+            raise ValueError(f"`{min(wrong)}` does not belong there: the fleet gives engines their cameras")
         return value
 
     @model_validator(mode="after")
@@ -194,15 +191,16 @@ class FleetConfig(Section):
             except ValidationError as error:
                 text = error_text(error, Config, command="partstream config schema")
                 raise ValueError(f"engine: {text}") from None
-            except (RecursionError, ValueError):
-                raise ValueError("engine: it contains itself") from None
         check_unique(self.cameras)
         self.cameras[:] = [camera.at_least(self.of_engine("engine-1").privacy.mode) for camera in self.cameras]
         return self
 
     def engine_settings(self, name: str) -> dict[str, Any]:
         """Return the configuration of the engine of this name, as `Config` takes it."""
-        return json.loads(json.dumps(merged(ANY_PORT, self.engine), default=str).replace(ENGINE, name))
+        settings = json.loads(json.dumps(merged(ANY_PORT, self.engine), default=str).replace(ENGINE, name))
+        if settings.get("rules_file") is not None:  # the default file would be the same for engines of a machine
+            settings.setdefault("alerts_file", str(default_file(Path(f"{settings['rules_file']}.{name}.yaml"))))
+        return settings
 
     def of_engine(self, name: str) -> Config:
         """Return the same, checked."""

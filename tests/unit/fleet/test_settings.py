@@ -33,14 +33,14 @@ def test_the_engines_name_stands_in_their_folders_and_their_ports_are_any_free_o
         assert own.recording.directory == Path("clips", name)
         assert (own.publish.endpoint, own.publish.replay) == ("tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
         assert (own.http.bind, own.publish.stats_interval_s) == ("127.0.0.1:0", 2.0)
-    fixed = FleetConfig.model_validate({"engine": {"http": {"bind": None}}})
-    assert fixed.of_engine("engine-1").http.bind is None
+    engine = {"http": {"bind": None}, "rules_file": "rules.yaml"}
+    own = FleetConfig.model_validate({"engine": engine}).of_engine("engine-1")
+    assert (own.http.bind, own.alerts_file) == (None, Path("rules.yaml.engine-1.open-alerts.jsonl"))
 
 
 def test_privacy_of_all_engines_counts_for_every_camera() -> None:
-    config = FleetConfig.model_validate(
-        {"engine": {"privacy": {"mode": "skeleton"}}, "cameras": [{"id": "a", "source": "pattern:"}]}
-    )
+    engine = {"privacy": {"mode": "skeleton"}}
+    config = FleetConfig.model_validate({"engine": engine, "cameras": [{"id": "a", "source": "pattern:"}]})
     assert config.cameras[0].for_engine() == {"source": "pattern:", "privacy": "skeleton"}
 
 
