@@ -132,21 +132,30 @@ async def head_away(fleet: LocalFleet) -> Injected:
     return Injected(killed_ns, set(), control_s=(time.monotonic_ns() - back_ns) / 1e9)
 
 
-FAULTS: Mapping[str, Callable[[LocalFleet], Awaitable[Injected]]] = {
-    "engine-killed": engine_killed,
-    "node-killed": node_killed,
-    "node-paused": node_paused,
-    "controller-killed": controller_killed,
-    "drain": drain,
-    "head-away-redis": head_away,
-    "head-away-rocksdb": head_away,
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What can happen, and the goals in seconds, if there are any."""
+
+    happens: Callable[[LocalFleet], Awaitable[Injected]]
+    live_s: float | None = None
+    """Until touched cameras are live elsewhere."""
+    control_s: float | None = None
+    """Until the controller answers; after an absence of the head, until a new camera is live, too."""
+    silence_s: float | None = None
+    """Of touched cameras."""
+    storage: str | None = None
+    """Where Ray's head keeps its state. Without, a head that is started again ends all nodes."""
+
+
+FAULTS = {
+    "engine-killed": Fault(engine_killed, live_s=3),
+    "node-killed": Fault(node_killed, live_s=10),
+    "node-paused": Fault(node_paused, live_s=6),
+    "controller-killed": Fault(controller_killed, control_s=5),
+    "drain": Fault(drain, silence_s=2),
+    "head-away-redis": Fault(head_away, control_s=30, storage="redis"),
+    "head-away-rocksdb": Fault(head_away, control_s=30, storage="rocksdb"),
 }
-STORAGE = {"head-away-redis": "redis", "head-away-rocksdb": "rocksdb"}
-"""Where Ray's head keeps its state. Without, a head that is started again ends all nodes."""
-CONTROL_S = {"controller-killed": 5.0, "head-away-redis": 30.0, "head-away-rocksdb": 30.0}
-"""Goals: seconds until the controller answers; after an absence of the head, until a new camera is live, too."""
-LIVE_S = {"engine-killed": 3.0, "node-killed": 10.0, "node-paused": 6.0}
-"""Goals: seconds until touched cameras are live elsewhere."""
 
 
 async def run(name: str, cameras: int = CAMERAS) -> Figures:
@@ -154,7 +163,7 @@ async def run(name: str, cameras: int = CAMERAS) -> Figures:
     from benchmarks.fleet.local_fleet import local_fleet  # here, because it needs Ray
 
     sources = {f"camera-{number:02}": f"pattern:320x180@{FPS:g}" for number in range(cameras)}
-    async with local_fleet(NODES, sources, STORAGE.get(name)) as fleet:
+    async with local_fleet(NODES, sources, FAULTS[name].storage) as fleet:
         endpoints = [engine["address"]["endpoint"] for engine in (await fleet.status())["engines"]]
         async with fleet_results(fleet.directory) as handed, raw_results(endpoints) as wire:
 
@@ -167,7 +176,7 @@ async def run(name: str, cameras: int = CAMERAS) -> Figures:
             await fleet.until("results of all cameras", seen, 30)
             await asyncio.sleep(BEFORE_S)
             before = {row.camera: row.generation for row in handed}
-            injected = await FAULTS[name](fleet)
+            injected = await FAULTS[name].happens(fleet)
             await fleet.until("all cameras live elsewhere", moved, RECOVERED_WITHIN_S)
             await asyncio.sleep(AFTER_S)
             missing = len(sources.keys() - (await fleet.cameras()).keys())
@@ -203,11 +212,11 @@ def figures(
 
 
 def _stale(rows: Sequence[Row]) -> int:
-    highest: dict[str, int] = {}
+    highest: defaultdict[str, int] = defaultdict(int)
     stale = 0
     for row in rows:
-        stale += row.generation < highest.get(row.camera, 0)
-        highest[row.camera] = max(row.generation, highest.get(row.camera, 0))
+        stale += row.generation < highest[row.camera]
+        highest[row.camera] = max(row.generation, highest[row.camera])
     return stale
 
 
@@ -216,35 +225,33 @@ def _uncounted(rows: Sequence[Row]) -> int:
     missing = 0
     for row in rows:
         key = row.camera, row.run, row.epoch
-        missing += max(0, row.seq - last[key] - 1) if key in last else 0
+        missing += max(0, row.seq - last.get(key, row.seq) - 1)
         last[key] = row.seq
     return missing
 
 
 def goals(name: str, measured: Sequence[Figures]) -> list[Goal]:
     """Return what is aimed at for a fault; with fewer than nine runs, nothing is resolved."""
-    found = [
-        _none(f"{name}: no older generation handed out", [one.stale_handed_out for one in measured]),
-        _none(f"{name}: no result lost without being counted", [one.uncounted for one in measured]),
-        _none(f"{name}: no camera lost", [one.missing_cameras for one in measured]),
-        _within(f"{name}: untouched cameras silent", 0.3, [one.other_silence_s for one in measured]),
+    fault = FAULTS[name]
+    none = {
+        "no older generation handed out": [one.stale_handed_out for one in measured],
+        "no result lost without being counted": [one.uncounted for one in measured],
+        "no camera lost": [one.missing_cameras for one in measured],
+    }
+    within = {
+        "untouched cameras silent": (0.3, [one.other_silence_s for one in measured]),
+        "live elsewhere": (fault.live_s, [one.live_s for one in measured]),
+        "each camera silent": (fault.silence_s, [one.touched_silence_s for one in measured]),
+        "answers": (fault.control_s, [one.control_s or 0.0 for one in measured]),
+    }
+    return [
+        Goal(f"{name}: {text}", f"{sum(counts)} in {len(counts)} runs", stats.all_zero(counts))
+        for text, counts in none.items()
+    ] + [
+        Goal(f"{name}: {text} within {limit_s:g} s", f"{value} s", stats.at_most(value, limit_s))
+        for text, (limit_s, values) in within.items()
+        if limit_s is not None and (value := stats.estimate(values))
     ]
-    if name in LIVE_S:
-        found.append(_within(f"{name}: live elsewhere", LIVE_S[name], [one.live_s for one in measured]))
-    if name == "drain":
-        found.append(_within("drain: each camera silent", 2.0, [one.touched_silence_s for one in measured]))
-    if name in CONTROL_S:
-        found.append(_within(f"{name}: answers", CONTROL_S[name], [one.control_s or 0.0 for one in measured]))
-    return found
-
-
-def _none(text: str, counts: Sequence[int]) -> Goal:
-    return Goal(text, f"{sum(counts)} in {len(counts)} runs", stats.all_zero(counts))
-
-
-def _within(text: str, limit_s: float, values: Sequence[float]) -> Goal:
-    value = stats.estimate(values)
-    return Goal(f"{text} within {limit_s:g} s", f"{value} s", stats.at_most(value, limit_s))
 
 
 def fleet(

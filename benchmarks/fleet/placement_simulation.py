@@ -7,14 +7,11 @@ of the fewest cameras without which no engine has too much to do.
 
 from __future__ import annotations
 
-import cProfile
-import pstats
 import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -176,12 +173,11 @@ class Simulation:
 
 def print_phases(phases: list[Phase], console: Console) -> None:
     """Print a row for each phase."""
-    table = Table("phase", "virtual s", "CPU s", "longest ms", "moves", "least", "ratio", "unplaced", "too full")
+    table = Table("phase", "virtual s", "CPU s", "longest ms", "moves", "least", "unplaced", "too full")
     for one in phases:
-        ratio = f"{one.moves / one.least_moves:.2f}" if one.least_moves else "–"
-        figures = one.seconds, f"{one.cpu_s:.2f}", f"{1000 * one.longest_s:.1f}", one.moves, one.least_moves
-        too_full = f"{one.overloaded} ({one.fullest_share:.2f})"
-        table.add_row(one.name, *map(str, figures), ratio, str(one.unplaced), too_full)
+        times = one.seconds, f"{one.cpu_s:.2f}", f"{1000 * one.longest_s:.1f}"
+        counts = one.moves, one.least_moves, one.unplaced, f"{one.overloaded} ({one.fullest_share:.2f})"
+        table.add_row(one.name, *map(str, times + counts))
     console.print(table)
 
 
@@ -192,23 +188,16 @@ def main(
     moves_per_minute: Annotated[
         int, typer.Option(min=0, help="The placement's setting; its default suits a few hundred engines.")
     ] = 300,
-    profile: Annotated[bool, typer.Option("--profile", help="Print where the time goes.")] = False,
     json: JsonOption = None,
 ) -> None:
     """Cost of placing a fleet's cameras, and moves, with simulated engines on a virtual clock."""
     console, host = Console(width=160), machine.describe()
-    simulation = Simulation(cameras, engines, minutes, PlacementSettings(moves_per_minute=moves_per_minute))
-    profiler = cProfile.Profile() if profile else None
-    phases = profiler.runcall(simulation.run) if profiler is not None else simulation.run()
+    phases = Simulation(cameras, engines, minutes, PlacementSettings(moves_per_minute=moves_per_minute)).run()
     print_phases(phases, console)
     print_machine(host, console)
-    if profiler is not None:
-        pstats.Stats(profiler).sort_stats("tottime").print_stats(20)
-    path = json or Path(RESULTS, "placement_simulation.json")
     load = {"cameras": cameras, "engines": engines, "moves_per_minute": moves_per_minute}
-    phases_json = [asdict(phase) for phase in phases]
-    write_json(path, with_header("placing-simulation", host, {"load": load, "phases": phases_json}))
-    console.print(f"written to {path}")
+    content = {"load": load, "phases": [asdict(phase) for phase in phases]}
+    write_json(json or RESULTS / "placement_simulation.json", with_header("placing-simulation", host, content))
 
 
 if __name__ == "__main__":

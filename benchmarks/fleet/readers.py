@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import msgspec
 import zmq
+import zmq.asyncio
 
 from stream.subscriber import subscribe
 
@@ -26,51 +27,9 @@ class Row(msgspec.Struct):
 
 
 @asynccontextmanager
-async def raw_results(endpoints: Sequence[str]) -> AsyncGenerator[list[Row]]:
-    """Receive in a thread what the engines at `endpoints` publish, old generations too. Yields the results so far."""
+async def _read(read: Callable[[list[Row]], Coroutine[Any, Any, None]]) -> AsyncGenerator[list[Row]]:
     rows: list[Row] = []
-    ended = threading.Event()
-
-    def receive() -> None:
-        decode = msgspec.json.Decoder(Row).decode
-        with zmq.Context() as context, context.socket(zmq.SUB) as reader:
-            reader.setsockopt(zmq.LINGER, 0)
-            reader.setsockopt(zmq.RCVHWM, 100_000)
-            reader.setsockopt(zmq.RECONNECT_IVL, 20)
-            reader.setsockopt(zmq.RECONNECT_IVL_MAX, 100)
-            reader.subscribe(b"results/v1/")
-            for endpoint in endpoints:
-                reader.connect(endpoint)
-            while not ended.is_set():
-                if reader.poll(100):
-                    row = decode(reader.recv_multipart()[-1])
-                    row.at_ns = time.monotonic_ns()
-                    rows.append(row)
-
-    thread = threading.Thread(target=receive, name="raw results", daemon=True)
-    thread.start()
-    try:
-        yield rows
-    finally:
-        ended.set()
-        thread.join()
-
-
-@asynccontextmanager
-async def fleet_results(directory: str) -> AsyncGenerator[list[Row]]:
-    """Read the results of all cameras with `subscribe("fleet://…")`. Yields what it has handed out so far.
-
-    Raises what ends the subscriber.
-    """
-    rows: list[Row] = []
-
-    async def read() -> None:
-        async with subscribe(f"fleet://{directory}") as results:
-            async for one in results:
-                generation = one.generation or 0
-                rows.append(Row(one.camera, one.run, one.epoch, one.seq, generation, time.monotonic_ns()))
-
-    reading = asyncio.create_task(read(), name="fleet results")
+    reading = asyncio.create_task(read(rows), name="reader")
     try:
         yield rows
         if reading.done():
@@ -78,3 +37,34 @@ async def fleet_results(directory: str) -> AsyncGenerator[list[Row]]:
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+
+def raw_results(endpoints: Sequence[str]) -> AbstractAsyncContextManager[list[Row]]:
+    """Receive what the engines at `endpoints` publish, old generations too. Yields the results so far."""
+
+    async def read(rows: list[Row]) -> None:
+        decode = msgspec.json.Decoder(Row).decode
+        with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as reader:
+            for option, value in ((zmq.RCVHWM, 0), (zmq.RECONNECT_IVL, 20), (zmq.RECONNECT_IVL_MAX, 100)):
+                reader.setsockopt(option, value)
+            reader.subscribe(b"results/v1/")
+            for endpoint in endpoints:
+                reader.connect(endpoint)
+            while True:
+                row = decode((await reader.recv_multipart())[-1])
+                row.at_ns = time.monotonic_ns()
+                rows.append(row)
+
+    return _read(read)
+
+
+def fleet_results(directory: str) -> AbstractAsyncContextManager[list[Row]]:
+    """Read all cameras with `subscribe("fleet://…")`. Yields what was handed out; raises what ends it."""
+
+    async def read(rows: list[Row]) -> None:
+        async with subscribe(f"fleet://{directory}") as results:
+            async for one in results:
+                row = Row(one.camera, one.run, one.epoch, one.seq, one.generation or 0, time.monotonic_ns())
+                rows.append(row)
+
+    return _read(read)
