@@ -24,6 +24,7 @@ from stream.http.server import connections
 from stream.http.server.app import HttpServer, Verdict
 from stream.http.server.bodies import read_body
 from stream.http.server.routes import Answer, Route
+from stream.membership.passes import Passes
 from stream.settings.config_error import ConfigError
 from stream.settings.network import HttpConfig
 from support.engines.certificate import certificate
@@ -53,9 +54,11 @@ def make(
     life_s: float = connections.CONNECTION_LIFE_S,
     routes: Sequence[Route] = (),
     files: Mapping[str, str] = MappingProxyType({}),
+    passes: Passes | None = None,
 ) -> HttpServer:
     config = HttpConfig.model_validate({"bind": bind, "read_token": token, **files})
-    return HttpServer(config, metrics=metrics, ready=ready, alive=alive, routes=routes, connection_life_s=life_s)
+    more = {"ready": ready, "alive": alive, "routes": routes, "passes": passes}
+    return HttpServer(config, metrics=metrics, connection_life_s=life_s, **more)
 
 
 @pytest.fixture
@@ -85,6 +88,13 @@ async def raw(server: HttpServer, request: bytes) -> bytes:
         return b""
     finally:
         writer.close()
+
+
+async def length(request: web.Request) -> web.Response:
+    return web.Response(text=str(len(await read_body(request, 1 << 20))))
+
+
+BODY = Route("POST", "/body", "read", length, scope="none")
 
 
 async def test_port_zero_picks_a_port_and_every_page_answers(client: aiohttp.ClientSession) -> None:
@@ -197,10 +207,7 @@ async def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
 ) -> None:
     monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.5)
 
-    async def body(request: web.Request) -> web.Response:
-        return web.Response(text=str(len(await read_body(request, 1 << 30))))
-
-    server = make(life_s=0.5, routes=[Route("POST", "/body", "read", body, scope="none")])
+    server = make(life_s=0.5, routes=[BODY])
     await server.start()
     reader, writer = await asyncio.open_connection(*host_and_port(server))
 
@@ -218,6 +225,17 @@ async def test_a_client_that_sends_its_request_too_slowly_is_disconnected(
         sending.cancel()
         writer.close()
         await server.stop()
+
+
+@pytest.mark.parametrize(("passes", "most"), [(None, 16 << 10), (Passes(), 48 << 10)], ids=["alone", "in a fleet"])
+async def test_a_whole_head_is_limited_and_a_body_in_tiny_chunks_is_not(passes: Passes | None, most: int) -> None:
+    server = make(routes=[BODY], passes=passes)
+    await server.start()
+    head = b"POST /body HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nX: "
+    head += b"a" * (most - len(head) - 4)
+    assert (await raw(server, head + b"\r\n\r\n" + b"1\r\nx\r\n" * (1 << 16) + b"0\r\n\r\n")).endswith(b"65536")
+    assert b" 431 " in await raw(server, head + b"a\r\n\r\n")
+    await server.stop()
 
 
 async def test_a_client_that_does_not_read_its_response_is_disconnected() -> None:

@@ -16,7 +16,7 @@ from stream.http.endpoints.page_files import page_routes
 from stream.settings.config_error import ConfigError
 from support.engines.certificate import certificate
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATTERN, READ, configured, running
-from support.engines.invalid_requests import INVALID_REQUESTS, UNMET, answer_to, check_plain
+from support.engines.invalid_requests import INVALID_REQUESTS, LONG_HEAD, UNMET, answer_to, check_plain
 
 CAMERAS = "/api/v1/cameras"
 SESSION = "/api/v1/session"
@@ -218,7 +218,8 @@ async def test_answers_to_what_is_not_valid_http_repeat_nothing_and_are_counted_
         for request in INVALID_REQUESTS.values():
             check_plain(await answer_to(client.address, request), 400)
         check_plain(await answer_to(client.address, UNMET), 417)
-        counted = f'partstream_http_refused_total{{reason="not-http"}} {len(INVALID_REQUESTS)}.0'
+        check_plain(await answer_to(client.address, LONG_HEAD), 431)
+        counted = f'partstream_http_refused_total{{reason="not-http"}} {len(INVALID_REQUESTS) + 1}.0'
         assert counted.encode() in engine.metrics.render()
     assert "SECRET" not in caplog.text and "Traceback" not in caplog.text
     assert [text for text in caplog.messages if "not valid HTTP" in text] == [

@@ -20,7 +20,7 @@ from stream.http.server import openapi
 from stream.http.server.audit import Audit
 from stream.http.server.auth import COOKIE, Access, RateLimiter, TokensFile, check_tokens, configured_grants
 from stream.http.server.bind_address import BindAddress, resolve, server_context
-from stream.http.server.connections import CONNECTION_LIFE_S, HEADER_BYTES, PASS_BYTES, Connections
+from stream.http.server.connections import CONNECTION_LIFE_S, HEAD_BYTES, PASS_HEAD_BYTES, Connections
 from stream.http.server.gate import Gate
 from stream.http.server.request_threads import RequestThreads
 from stream.http.server.routes import Answer, Route
@@ -81,8 +81,8 @@ class HttpServer:
         self._metrics, self._ready, self._alive = metrics, ready, alive
         self._privacy = privacy
         self._runner: web.AppRunner | None = None
-        header_bytes = HEADER_BYTES if passes is None else PASS_BYTES
-        self._connections = Connections(config.max_streams, connection_life_s, self._tls, header_bytes)
+        head_bytes = HEAD_BYTES if passes is None else PASS_HEAD_BYTES
+        self._connections = Connections(config.max_streams, connection_life_s, self._tls, head_bytes)
         self._listener: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._on_end = on_end

@@ -27,8 +27,10 @@ logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 128
 """Open connections besides the streams. Prometheus uses one, a browser about six."""
-HEADER_BYTES, PASS_BYTES = 8 << 10, 32 << 10
-"""Of one header at most, of which a request may have 128: a fleet's pass for many cameras is long."""
+HEAD_BYTES, PASS_HEAD_BYTES = 16 << 10, 48 << 10
+"""Of a request's head at most: one with a fleet's pass for many cameras is long."""
+REST_BYTES = 512 << 10
+"""Read after a head: more than any body may have, also in many chunks."""
 HEAD_WITHIN_S = 5.0
 """Time for a client to send the head of its request, with the TLS handshake."""
 CONNECTION_LIFE_S = 30.0
@@ -46,18 +48,19 @@ INVALID = (HttpProcessingError, web.RequestPayloadError)
 class Connection(RequestHandler):
     """One connection, whose answers and log lines repeat nothing of an invalid request: it may hold a token."""
 
-    __slots__ = ("_connections", "_cut")
+    __slots__ = ("_connections", "_cut", "_room")
 
     def __init__(self, server: web.Server, connections: Connections) -> None:
         # Bodies are not decompressed: a small one could become large.
         options: dict[str, Any] = {
             "access_log": None,
             "auto_decompress": False,
-            "max_field_size": connections.header_bytes,
+            "max_field_size": connections.head_bytes,
         }
         super().__init__(server, loop=asyncio.get_running_loop(), logger=logger, **options)
         self._connections = connections
         self._cut: asyncio.TimerHandle | None = None
+        self._room = connections.head_bytes
 
     def may_last(self, seconds: float | None) -> None:
         """Cut the connection after this time from now; None: never."""
@@ -80,16 +83,23 @@ class Connection(RequestHandler):
         super().connection_lost(exc)
         self.may_last(None)
 
+    def data_received(self, data: bytes) -> None:
+        """Parse no more than one request may have: aiohttp limits neither a whole head nor what follows a body."""
+        in_head, taken, rest = not self._request_count, data[: self._room], data[self._room :]
+        self._room -= len(taken)
+        super().data_received(taken)
+        if in_head and self._request_count:
+            self._room = REST_BYTES
+            self.data_received(rest)
+        elif in_head and rest:
+            super().data_received(b"\0")  # valid in no head, so that `handle_error` answers
+
     def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """Return the answer to a request that cannot be parsed, or whose handler failed."""
         if isinstance(exc, INVALID):
-            response = self._connections.invalid(request, exc).response()
+            response = self._connections.invalid(request, exc, 400 if self._room else 431).response()
         else:
             logger.error("internal error while answering a %s request", request.method, exc_info=exc)
             response = web.Response(status=status, text="internal error in partstream: see the log\n")
@@ -111,9 +121,9 @@ class Connections:
         max_streams: int,
         life_s: float = CONNECTION_LIFE_S,
         tls: ssl.SSLContext | None = None,
-        header_bytes: int = HEADER_BYTES,
+        head_bytes: int = HEAD_BYTES,
     ) -> None:
-        self.header_bytes = header_bytes
+        self.head_bytes = head_bytes
         self.refused: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         """Requests that are not valid HTTP, and connections that were closed or cut, by reason."""
         self._max_streams = max_streams
@@ -148,12 +158,12 @@ class Connections:
             del self._streams[connection]
             connection.may_last(self._life_s)
 
-    def invalid(self, request: web.BaseRequest, error: BaseException) -> Problem:
+    def invalid(self, request: web.BaseRequest, error: BaseException, status: int = 400) -> Problem:
         """Count and log a request that is not valid HTTP, and return the answer."""
         self.refused[NOT_HTTP] += 1
         if self._logged.admit("invalid", asyncio.get_running_loop().time())[0]:
             logger.warning("http: a request from %s is not valid HTTP (%s)", request.remote, type(error).__name__)
-        return Problem(400, NOT_HTTP, "the request is not valid HTTP, or a line of it is too long")
+        return Problem(status, NOT_HTTP, "the request is not valid HTTP, or its head or a line is too long")
 
     async def serve(self, listener: socket.socket, server: web.Server) -> None:
         """Accept connections for `server` until cancelled. Closes `listener`."""

@@ -22,6 +22,9 @@ INVALID_REQUESTS = {
 }
 """Not valid HTTP: the answer is 400."""
 
+LONG_HEAD = b"GET /healthz HTTP/1.1\r\n" + _HOST + (b"X-A: " + SECRET * 500 + b"\r\n") * 6
+"""More than a head may have, although no line is too long: the answer is 431."""
+
 UNMET = b"GET /healthz HTTP/1.1\r\n" + _HOST + b"Expect: SECRET\r\n\r\n"
 """A valid request that aiohttp refuses before the middleware: the answer is 417."""
 
