@@ -107,6 +107,7 @@ INVALID_SETTINGS: list[tuple[dict[str, Any], str]] = [
     ({"source": "http://u:hunter2@h/x"}, "source"),
     ({"source": "concat:/etc/passwd"}, "source"),
     ({"source": {"secret": "hunter2"}}, "source"),
+    ({"source": PATTERN} | {f"x{number}": 1 for number in range(1000)}, "x0"),
 ]
 
 
@@ -116,6 +117,7 @@ async def test_an_invalid_setting_is_an_error_that_names_the_field() -> None:
             status, problem, headers = await client.ask("PUT", f"{CAMERAS}/a", json=body)
             assert (status, headers["Content-Type"].partition(";")[0]) == (422, "application/problem+json"), body
             assert field in [error["field"] for error in problem["errors"]]
+            assert len(problem["errors"]) <= 20 and ("; and 980 more" in problem["detail"]) == (field == "x0")
             assert problem["type"] == "urn:partstream:problem:invalid" and problem["status"] == 422
             assert "hunter2" not in json.dumps(problem)
         assert not engine.cameras.configs

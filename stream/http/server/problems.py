@@ -9,6 +9,8 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 CONTENT_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+"""Of a request, each with its name; further ones are counted."""
 
 
 class FieldError(BaseModel):
@@ -62,8 +64,9 @@ class Problem(Exception):  # noqa: N818  its name is RFC 9457's
 
 def invalid(errors: Sequence[tuple[str, str]]) -> Problem:
     """Return the problem of a request with these invalid fields: (name, error)."""
-    detail = "; ".join(f"{field}: {error}" for field, error in errors)
-    return Problem(422, "invalid", detail, errors=errors)
+    told, more = errors[:MOST_ERRORS], len(errors) - MOST_ERRORS
+    sentences = [*(f"{field}: {error}" for field, error in told), *([f"and {more} more"] if more > 0 else [])]
+    return Problem(422, "invalid", "; ".join(sentences), errors=told)
 
 
 def from_http(error: web.HTTPException) -> Problem:
