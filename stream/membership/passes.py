@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
@@ -23,8 +24,8 @@ LIFE_S = 60.0
 PREFIX = "partstream-pass-1."
 MOST_BYTES = 24 << 10
 """A pass for 256 cameras with ids of 63 characters has 23 kB."""
-REMEMBERED = 4096
-"""Views that are prolonged at a time; a further one forgets the oldest."""
+REMEMBERED = 1024
+"""Views of a token that are prolonged at a time; a further one forgets the oldest of this token."""
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -83,8 +84,8 @@ class Passes:
         self._key = b""
         self._ahead_ms: float | None = None
         """How far the controller's clock is ahead of this one, or less by the time that a message takes."""
-        self._shown: dict[bytes, int] = {}
-        """Until when each view has been prolonged."""
+        self._shown = defaultdict[str, dict[bytes, int]](dict)
+        """By token, until when each view has been prolonged."""
 
     def learn(self, key: str, origins: Iterable[str]) -> None:
         """Take over a key, 32 bytes as hexadecimal digits. Another one, of another controller, ends all passes.
@@ -105,16 +106,16 @@ class Passes:
         one = self._verified(text)
         if one is None or one.until_ms <= self._controller_ms():
             return None
-        until_ms = max(one.until_ms, self._shown.pop(one.view, 0))
-        self._shown[one.view] = until_ms
-        if len(self._shown) > REMEMBERED:
-            del self._shown[next(iter(self._shown))]
+        shown = self._shown[one.name]
+        shown[one.view] = max(one.until_ms, shown.pop(one.view, 0))
+        if len(shown) > REMEMBERED:
+            del shown[next(iter(shown))]
         return one
 
     def prolonged(self, text: str) -> Pass | None:
         """Return the pass of something that was begun with it, if it is valid or a later one of its view is."""
         one = self._verified(text)
-        if one is None or max(one.until_ms, self._shown.get(one.view, 0)) <= self._controller_ms():
+        if one is None or max(one.until_ms, self._shown[one.name].get(one.view, 0)) <= self._controller_ms():
             return None
         return one
 
@@ -123,9 +124,8 @@ class Passes:
         return self._now_ms() + self._ahead_ms
 
     def _verified(self, text: str) -> Pass | None:
-        if self._ahead_ms is None or not self._key:
-            return None
-        if not text.startswith(PREFIX) or not text.isascii() or len(text) > MOST_BYTES:
+        ready = self._ahead_ms is not None and self._key
+        if not ready or not text.startswith(PREFIX) or not text.isascii() or len(text) > MOST_BYTES:
             return None
         body, _, signature = text.rpartition(".")
         if not hmac.compare_digest(signature, _signature(body, self._key)):

@@ -98,5 +98,9 @@ def test_a_renewed_pass_prolongs_what_was_begun_with_one_for_the_same_page_and_c
     assert clocks.engine.prolonged(first) is not None
     for other in (clocks.issue("hall", "yard"), clocks.issue("yard"), clocks.issue(page=OTHER_PAGE)):
         assert clocks.engine.accepted(other) is not None
+    for number in range(5000):
+        view = clocks.office.issue("a", RUN, "wall", f"{number:032x}", ["hall"])
+        assert clocks.engine.accepted(view) is not None
+    assert clocks.engine.prolonged(first) is not None, "whatever another token is shown"
     clocks.at_ms += LIFE_MS // 2
     assert clocks.engine.prolonged(first) is None
