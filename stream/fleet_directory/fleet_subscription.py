@@ -33,8 +33,9 @@ logger = logging.getLogger(__name__)
 
 QUEUED = 64
 """Messages of all engines that wait for the caller; further ones wait in their sockets."""
-MAX_SOCKETS = 65_535
-"""Sockets of a subscription: two for each engine. ZeroMQ's own limit is 1,023."""
+MAX_SOCKETS, MOST_LOGGED = 20_000, 100
+"""Sockets, up to two for each engine, and engines that are logged as unusable: a false directory could name any number.
+ZeroMQ's own limit of sockets is 1,023."""
 SETTLE_S = 5.0
 """Time between a change and a check which engines need not be followed any more, or can be connected to by now, if
 there was no socket for one. The check may come after twice this time. The last messages of an engine that a camera was
@@ -124,8 +125,8 @@ class FleetSubscription(Subscription[AnyMessage]):
         self._handed_out: dict[str, int] = {}
         """The generation of each camera that is handed out."""
         self._links: dict[_Key, _Link] = {}
-        self._unusable: set[_Key] = set()
-        """Engines that cannot be connected to, which is logged once."""
+        self._unusable: set[str] = set()
+        """Names of engines that cannot be connected to, which is logged once."""
         self._changed: set[str] = set()
         """Cameras whose links are to be checked."""
         self._queue: asyncio.Queue[tuple[_Link | None, Received | Gap | Exception, bool]] = asyncio.Queue(QUEUED)
@@ -243,13 +244,12 @@ class FleetSubscription(Subscription[AnyMessage]):
                 continue
             link.engine = address.engine
             if camera not in link.cameras:
-                if 0 <= self._handed_out.get(camera, -1) < place.generation:
-                    for kind in self._kinds:
-                        if kind != "status":  # earlier ones say nothing
-                            link.subscription.expect(topic(kind, camera))
                 link.cameras.add(camera)
-                if self._cameras is not None:
-                    for kind in self._kinds:
+                moves = 0 <= self._handed_out.get(camera, -1) < place.generation
+                for kind in self._kinds:
+                    if moves and kind != "status":  # earlier ones say nothing
+                        link.subscription.expect(topic(kind, camera))
+                    if self._cameras is not None:
                         link.subscription.follow(topic(kind, camera))
 
     def _linked(self, address: EngineAddress, camera: str) -> _Link | None:
@@ -260,6 +260,8 @@ class FleetSubscription(Subscription[AnyMessage]):
         link = _Link(key, address.engine)
         resumed = self._resume is not None and camera not in self._handed_out
         try:
+            if not address.endpoint.startswith("tcp:") or not address.replay.startswith("tcp:"):
+                raise ValueError("its addresses are not tcp://HOST:PORT")
             own = self._connection.keys
             if address.key is not None and own is None:
                 raise ValueError("it encrypts its results: give the directory's server_key and your key_file")
@@ -278,12 +280,11 @@ class FleetSubscription(Subscription[AnyMessage]):
             for name in [name for name, one in self._left.items() if one.run == address.run]:
                 link.subscription.request_rest(self._left.pop(name))
         except (ValueError, OSError) as error:
-            if key not in self._unusable:
+            if address.engine not in self._unusable and len(self._unusable) < MOST_LOGGED:
                 logger.warning("engine %s of the fleet can't be followed: %s", address.engine, error)
-            self._unusable.add(key)
+                self._unusable.add(address.engine)
             self._changed.add(camera)
             return None
-        self._unusable.discard(key)
         self._links[key] = link
         link.reading = self._started(lambda: self._read(link))
         return link

@@ -269,6 +269,26 @@ async def test_an_engine_that_cannot_be_reached_or_has_a_bad_address_does_not_af
         assert "engine odd" in odd and "engine locked" in locked
 
 
+async def test_a_directory_that_names_files_or_any_number_of_engines_costs_little(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fleet_subscription, "MAX_SOCKETS", 20)
+    async with directory() as fleet, engine("south") as south:
+        fleet.place("yard", 1, south)
+        async with cast("FleetSubscription[Any]", subscribe(fleet.fleet)) as results:
+            await until(lambda: followers(south)[0] > 0)
+            for number in range(200):
+                for endpoint in ("ipc:///dev/null", f"tcp://127.0.0.1:{number + 1}"):
+                    address = EngineAddress(f"e{number}", "node", "a" * 32, endpoint, endpoint)
+                    fleet.place(f"c{number}", 1, address)
+                    fleet.place("door", number, replace(address, engine="same", endpoint=f"ipc:///{number}"))
+            await until(lambda: results._places.get("c199"))
+            assert south.frame("yard", 1) == await anext(results)
+            assert 1 < len(results.engines) <= 20
+        named = [record.getMessage().split()[1] for record in caplog.records]
+        assert "same" in named and len(named) == len(set(named)) <= 100
+
+
 async def test_leaving_the_iteration_closes_everything() -> None:
     async with directory() as fleet, engine("north") as north, engine("south") as south:
         before, tasks = open_files(), len(asyncio.all_tasks())
