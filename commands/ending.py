@@ -28,7 +28,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> NoReturn:
 
 def print_error(message: str) -> None:
     """Print an error on stderr. The message is plain text, not markup."""
-    error_console.print(f"[bold red]partstream:[/] {escape(printable(message))}")
+    error_console.print(f"[bold red]partstream:[/] {plain(message)}")
 
 
 def say(message: str) -> None:
@@ -39,6 +39,11 @@ def say(message: str) -> None:
 def printable(text: str) -> str:
     """Escape control characters, which file names and servers could smuggle into a terminal. Line breaks stay."""
     return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
+
+
+def plain(text: str) -> str:
+    """Escape control characters and markup, for a table."""
+    return escape(printable(text))
 
 
 def _escaped(letter: str) -> str:

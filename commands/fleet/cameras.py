@@ -11,7 +11,7 @@ from rich.table import Table
 
 from commands.application import Application, lines
 from commands.configuration import parse_source
-from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, print_error, say
+from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, plain, print_error, say
 from commands.fleet.client import DEFAULT_URL, ControllerClient, ControllerError, JsonOption, TokenOption, UrlOption
 
 camera_app = Application(help="Add, remove and list the cameras of a fleet.", no_args_is_help=True)
@@ -39,7 +39,7 @@ def list_command(url: UrlOption = DEFAULT_URL, token: TokenOption = None, as_jso
         place, status = camera["place"], camera["status"]
         rate = f"{status['fps_out']:.1f}/s" if place["engine"] else ""
         state = "failed" if status["reason"] else status["state"]
-        table.add_row(camera["id"], state, place["engine"], place["node"], rate)
+        table.add_row(*(plain(text or "") for text in (camera["id"], state, place["engine"], place["node"], rate)))
     if cameras:
         console.print(table)
     else:

@@ -20,7 +20,8 @@ TokenOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_URL = "http://127.0.0.1:9095"
-ANSWER_WITHIN_S = 15.0
+ANSWER_WITHIN_S, ANSWER_BYTES = 15.0, 64 << 20
+"""An answer about 10,000 cameras has 15 MB."""
 _SCHEMES = {"http": (http.client.HTTPConnection, 80), "https": (http.client.HTTPSConnection, 443)}
 
 
@@ -77,7 +78,7 @@ class ControllerClient:
         try:
             self._connection.request(method, target, None if body is None else json.dumps(body), headers)
             answer = self._connection.getresponse()
-            content: Any = json.loads(text) if (text := answer.read()) else None
+            content: Any = json.loads(text) if (text := answer.read(ANSWER_BYTES)) else None
             if answer.status < 300:
                 return answer.status, content
             message, kind = content["detail"], content["type"].rpartition(":")[2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from typing import Annotated, Any
 
@@ -12,12 +11,10 @@ from rich.table import Table
 
 from commands.application import lines
 from commands.console.amounts import reduced_words
-from commands.ending import EXIT_FAILED, console, fail, say
+from commands.ending import EXIT_FAILED, console, fail, plain, say
 from commands.fleet.cameras import say_reasons
 from commands.fleet.client import DEFAULT_URL, ControllerClient, ControllerError, JsonOption, TokenOption, UrlOption
 
-LEAST_MPX = 1e-4
-"""Fewer megapixels per second, which no camera has, are shown as 0."""
 STATUS_EPILOG = lines("`partstream fleet status`", "`partstream fleet status --url https://10.0.0.2:9095 --json`")
 DRAIN_EPILOG = lines("`partstream fleet drain engine-2 && partstream fleet status`")
 LATE_MS = 1000.0
@@ -100,7 +97,7 @@ def _show(status: dict[str, Any]) -> None:
     for title in ("cameras", "load", "capacity", "age", "drops"):
         table.add_column(title, justify="right")
     for engine in status["engines"]:
-        table.add_row(engine["engine"], engine["node"], *_cells(engine))
+        table.add_row(plain(engine["engine"]), plain(engine["node"]), *_cells(engine))
     if status["engines"]:
         console.print(table)
     counts = [f"{count} {state}" for state, count in status["cameras"].items() if count] or ["none"]
@@ -113,7 +110,7 @@ def _show(status: dict[str, Any]) -> None:
 
 
 def _cells(engine: dict[str, Any]) -> list[str]:
-    state, report = engine["state"], engine["report"]
+    state, report = plain(engine["state"]), engine["report"]
     if report is None:
         return [f"[red]{state}[/]" if state == "lost" else state]
     return [
@@ -154,5 +151,4 @@ def _remarks(engine: dict[str, Any]) -> list[str]:
 
 def _mpx_text(value: float) -> str:
     """Return megapixels per second with two significant digits at least: `0.58 Mpx/s`, `2.3 Mpx/s`, `120 Mpx/s`."""
-    digits = max(0, 1 - math.floor(math.log10(value))) if value >= LEAST_MPX else 0
-    return f"{value:.{digits}f} Mpx/s"
+    return f"{value:.0f} Mpx/s" if value >= 10 else f"{round(value, 4):.2g} Mpx/s"
