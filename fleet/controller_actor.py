@@ -118,11 +118,12 @@ class ControllerActor:
         self._serving = asyncio.run_coroutine_threadsafe(self._serve(), self._loop)
 
     def addresses(self) -> dict[str, str] | str | None:
-        """Return the addresses of `http` and `directory`; a text if it cannot start, which says why; None before."""
+        """Return where users reach `http` and `directory`; a text if it cannot start, which says why; None before."""
         if self._service is None:
             return str(self._error) if self._error is not None else None
         controller = self._service.controller
-        return {"http": controller.http, "directory": controller.directory.publisher.endpoint}
+        directory = controller.directory.publisher.endpoint.replace("0.0.0.0", ray.util.get_node_ip_address())
+        return {"http": controller.office.origins[0] if controller.http else "", "directory": directory}
 
     def pid(self) -> int:
         """Return the process's id."""

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from commands.application import Application, lines
-from commands.ending import EXIT_USAGE, console, fail, print_error
+from commands.ending import EXIT_FAILED, EXIT_USAGE, console, fail, print_error
 from commands.fleet import control
 from commands.fleet.cameras import camera_app
 from commands.fleet.proxy import EPILOG as PROXY_EPILOG
 from commands.fleet.proxy import proxy_command
-from commands.until_signal import until_signal
+from commands.until_signal import end_at_once, until_signal
 
 if TYPE_CHECKING:
     from fleet.settings import FleetConfig
@@ -35,13 +37,12 @@ ConfigOption = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="Configuration of the fleet (YAML); see docs/fleet.md.")
 ]
 AddressOption = Annotated[
-    str | None,
-    typer.Option(metavar="ADDRESS", help="A running Ray cluster: `auto` on one of its nodes."),
+    str | None, typer.Option(metavar="ADDRESS", help="A running Ray cluster: `auto` on one of its nodes.")
 ]
 DEFAULT = Path("fleet.yaml")
 OBJECT_STORE_BYTES = 80 << 20
 """Hardly anything is put into Ray's object store."""
-ENDS_WITHIN_S, CONNECTS_WITHIN_S = 15.0, 5.0
+ENDS_WITHIN_S, CONNECTS_WITHIN_S, JOINS_WITHIN_S = 15.0, 5.0, 15.0
 
 
 @fleet_app.command("up", epilog=lines("`partstream fleet up`", "`partstream fleet up --address auto`"))
@@ -99,8 +100,6 @@ def check_command(
 @fleet_app.command("schema")
 def schema_command() -> None:
     """Print the JSON schema of `fleet.yaml`, for editors."""
-    import json
-
     from fleet.settings import FleetConfig
 
     typer.echo(json.dumps(FleetConfig.model_json_schema(), indent=2))
@@ -135,6 +134,7 @@ def _connect(address: str | None) -> str:
     Called in the main thread, where Ray sets signal handlers.
     """
     import ray
+    from ray._private.services import get_ray_address_from_environment
     from ray.exceptions import RayError
 
     from fleet.controller_actor import HEAD
@@ -143,14 +143,24 @@ def _connect(address: str | None) -> str:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     common: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "configure_logging": False}
     if address is None:
+        logger.info("starting Ray on this machine, which takes about 15 s")
+        os.umask(0o077)  # Ray would let everyone read the token that it writes
         ray.init(address="local", resources={HEAD: 1}, object_store_memory=OBJECT_STORE_BYTES, **common)
         return HEAD
-    address = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
     try:
-        if address != "auto":  # Ray would try for more than a minute
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host.strip("[]"), port), CONNECTS_WITHIN_S).close()
-        ray.init(address=address, **common)
+        if address == "auto":
+            address = get_ray_address_from_environment(address, None)
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host.strip("[]"), port), CONNECTS_WITHIN_S).close()
+        logger.info("waiting for the Ray cluster at %s", address)
+        why = f"the Ray at {address} does not answer: is it another user's, with another token or version?"
+        # Ray would try for minutes, deaf to signals.
+        late = threading.Timer(JOINS_WITHIN_S, lambda: (print_error(why), end_at_once(EXIT_FAILED)))
+        late.start()
+        try:
+            ray.init(address=address, **common)
+        finally:
+            late.cancel()
     except (OSError, ValueError, RuntimeError, RayError) as error:
         why = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
         fail(f"no Ray cluster at {address} ({why}): start one with `ray start --head`, or give HOST:PORT of one")
@@ -186,7 +196,7 @@ async def _up(config: Path, resource: str, *, stays: bool) -> int:
             fail(f"the controller's process can't start: {reason(error)}")
         raise
     page = f"live page and API at {addresses['http']}, " if addresses["http"] else ""
-    logger.info("the fleet has started: %sdirectory at %s", page, addresses["directory"])
+    logger.info("the fleet has started: %sdirectory at %s", page, addresses["directory"].replace("tcp", "fleet", 1))
     if stays:
         try:
             await asyncio.Event().wait()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,6 +24,7 @@ from stream.membership.messages import CameraReport
 from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, READ, Client
 from support.fleet.local_cluster import LocalCluster, SimulatedEngine, cameras, configured, serving
 from support.ports import reserved_port
+from support.repository import REPOSITORY
 from support.waiting import until
 
 TWO: dict[str, Any] = {"least": 2, "reserve": 0}
@@ -178,3 +182,38 @@ async def test_a_fleet_that_cannot_be_started_is_refused_with_one_line(
         taken = controller.directory.publisher.endpoint
         Path("fleet.yaml").write_text(f"controller: {{store: other.db, directory: '{taken}'}}")
         assert f"controller.directory: {taken}" in await refused("up")
+
+
+def test_a_ray_that_does_not_answer_is_given_up() -> None:
+    program = "from commands.fleet import command; command.JOINS_WITHIN_S = 1; import run_stream; run_stream.app()"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-c", program, "fleet", "down", "--address", address]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 1 and f"the Ray at {address} does not answer" in done.stderr
+
+
+async def test_what_a_controller_says_is_shown_without_control_characters_and_markup_and_read_to_a_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = "a\x1b]0;x\x07[red]b"
+    place, status = {"engine": odd, "node": odd}, {"fps_out": 1.0, "reason": "", "state": odd}
+    engine = {"engine": odd, "node": odd, "state": odd, "report": None}
+    about = {"engines": [engine], "cameras": {"failed": 0, "unplaced": 0}, "reasons": [odd], "wanted_engines": 1}
+    answers = {
+        "cameras": {"cameras": [{"id": odd, "place": place, "status": status}]},
+        "status": about | {"ready": True},
+    }
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(answers[request.path.rpartition("/")[2]])
+
+    other = web.Application()
+    other.router.add_get("/{path:.*}", answer)
+    async with TestServer(other) as server:
+        client = mock.Mock(address=f"http://127.0.0.1:{server.port}")
+        for command, times in ((("camera", "list"), 4), (("status",), 4)):
+            shown = (await fleet(client, *command)).output
+            assert shown.count(r"a\x1b]0;x\x07[red]b") == times and "\x1b" not in shown, shown
+        monkeypatch.setattr("commands.fleet.client.ANSWER_BYTES", 100)
+        assert "is not a controller of this version" in (await fleet(client, "status")).output

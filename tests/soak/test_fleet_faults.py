@@ -10,6 +10,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -45,9 +46,11 @@ def processes_with(variable: str) -> list[str]:
 
 def test_a_trial_runs_until_it_is_interrupted_and_leaves_no_process(tmp_path: Path) -> None:
     given = {"cameras": [{"id": "door", "source": "pattern:320x180@10"}], "engines": {"reserve": 0}}
-    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump({**settings(1, str(tmp_path)), **given}))
+    configured: dict[str, Any] = {**settings(1, str(tmp_path)), **given}
+    configured["controller"] |= {"directory": "tcp://0.0.0.0:0", "allow_plaintext": True}
+    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump(configured))
     command = [sys.executable, str(REPOSITORY / "run_stream.py"), "fleet", "up"]
-    log, environment = tmp_path / "log", {**os.environ, "TRIAL": str(tmp_path)}
+    log, environment = tmp_path / "log", {**os.environ, "TRIAL": str(tmp_path), "HOME": str(tmp_path)}
     with (
         log.open("w") as output,
         subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output) as trial,
@@ -59,6 +62,8 @@ def test_a_trial_runs_until_it_is_interrupted_and_leaves_no_process(tmp_path: Pa
             status = [sys.executable, str(REPOSITORY / "run_stream.py"), "fleet", "status", "--url", found[1]]
             wait_until(lambda: "cameras: 1 live" in subprocess.run(status, capture_output=True, text=True).stdout)
             assert len(processes_with(f"TRIAL={tmp_path}")) > 2, "Ray's own, too"
+            assert re.search(r"directory at fleet://[1-9]", log.read_text()) and "starting Ray" in log.read_text()
+            assert (tmp_path / ".ray/auth_token").stat().st_mode & 0o777 == 0o600
         finally:
             trial.send_signal(signal.SIGINT)
         assert trial.wait() in (0, 128 + signal.SIGINT), log.read_text()
