@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.application import lines
-from commands.ending import EXIT_USAGE, errors, fail
+from commands.ending import EXIT_USAGE, errors, exiting, fail
 from commands.options import CamerasOption
 from commands.until_signal import until_signal
 
@@ -38,8 +38,7 @@ def proxy_command(
     ] = "tcp://127.0.0.1:5573",
     camera: CamerasOption = None,
     kind: Annotated[
-        list[ProxiedKind] | None,
-        typer.Option(metavar="KIND", help=f"Only {', '.join(ProxiedKind)}; can be repeated."),
+        list[ProxiedKind] | None, typer.Option(metavar="KIND", help=f"Only {', '.join(ProxiedKind)}; can be repeated.")
     ] = None,
     server_key: Annotated[
         str | None,
@@ -80,18 +79,14 @@ def proxy_command(
 
         if (curve_secret_key_file is None) != (curve_allowed_keys is None):
             fail("--curve-secret-key-file and --curve-allowed-keys go together: give both, or neither", EXIT_USAGE)
-        try:
+        with exiting({ValueError: EXIT_USAGE}):
             connection, cameras = directory_at(directory, server_key, key_file), selected(camera or None)
+        try:
             bindable(bind)
         except ValueError as error:
-            fail(str(error), EXIT_USAGE)
-        serving = {
-            "endpoint": bind,
-            "high_water_mark": high_water_mark,
-            "curve_secret_key_file": curve_secret_key_file,
-            "curve_allowed_keys": curve_allowed_keys,
-            "allow_plaintext": allow_plaintext,
-        }
+            fail(f"--bind: {error}", EXIT_USAGE)
+        keys = {"curve_secret_key_file": curve_secret_key_file, "curve_allowed_keys": curve_allowed_keys}
+        serving = {"endpoint": bind, "high_water_mark": high_water_mark, "allow_plaintext": allow_plaintext} | keys
         kinds: tuple[Kind, ...] = tuple(one for one in KINDS if not kind or ProxiedKind(one) in kind)
         proxy = Proxy(connection, PublishConfig.model_validate(serving), kinds, cameras, metrics)
         raise typer.Exit(until_signal(_serve(proxy, directory)))

@@ -181,7 +181,7 @@ def test_impossible_options_are_usage_errors_that_name_the_option() -> None:
             (["tcp://127.0.0.1:5571"], "fleet://HOST:PORT"),
             (["fleet://user:hidden@10.0.0.2:1/x"], "fleet://HOST:PORT"),
             (["--bind", "tcp://0.0.0.0:0"], "--allow-plaintext"),
-            (["--bind", "nonsense"], "--bind: "),
+            *((["--bind", wrong], "--bind: ") for wrong in ("nonsense", "tcp://127.0.0.1:70000")),
             (["--bind", f"tcp://{used}"], "--bind: "),
             (["--metrics", "9096"], "--metrics: "),
             (["--bind", "tcp://127.0.0.1:0", "--metrics", used], "--metrics: "),
