@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 SourcesArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[ID=]SOURCE",
-        help=f"{ADDRESS_FORMS}. Without an id they are cam0, cam1 …",
-        show_default=False,
+        metavar="[ID=]SOURCE", help=f"{ADDRESS_FORMS}. Without an id they are cam0, cam1 …", show_default=False
     ),
 ]
 

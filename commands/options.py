@@ -15,8 +15,7 @@ LOCAL, LOCAL_REPLAY = "tcp://127.0.0.1:5555", "tcp://127.0.0.1:5556"
 """Where an engine publishes, and answers replay requests, by default."""
 
 ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", metavar="FILE", help="YAML file; `partstream config new` writes one."),
+    Path | None, typer.Option("--config", "-c", metavar="FILE", help="YAML file; `partstream config new` writes one.")
 ]
 ProfileOption = Annotated[str, typer.Option(metavar="NAME|PATH", help="edge, edge-open or a checkpoint.")]
 DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda:N.")]
@@ -53,8 +52,7 @@ JsonFileOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Also write the result as one JSON object.")
 ]
 ServerKeyOption = Annotated[
-    str | None,
-    typer.Option(metavar="KEY|FILE", envvar="PARTSTREAM_SERVER_KEY", help="CURVE: the engine's public key."),
+    str | None, typer.Option(metavar="KEY|FILE", envvar="PARTSTREAM_SERVER_KEY", help="CURVE: the engine's public key.")
 ]
 KeyFileOption = Annotated[
     Path | None, typer.Option(metavar="FILE", envvar="PARTSTREAM_KEY_FILE", help="CURVE: your own secret key.")

@@ -51,8 +51,7 @@ def new_command(
         bool, typer.Option("--all-cameras", help="It may access all cameras, also new ones.")
     ] = False,
     expires: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="Date or time at which it expires, in UTC.", show_default="never"),
+        str | None, typer.Option(metavar="DATE", help="Date or time at which it expires, in UTC.", show_default="never")
     ] = None,
 ) -> None:
     """Add a token to the file, which is created if it does not exist, and print it. Only its SHA-256 is stored."""

@@ -87,8 +87,7 @@ def weights_verify(
 def weights_mark(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The checkpoint's file.")],
     experimental: Annotated[
-        str,
-        typer.Option(metavar="ACTIONS", help="Its experimental actions, separated by commas; '' for none."),
+        str, typer.Option(metavar="ACTIONS", help="Its experimental actions, separated by commas; '' for none.")
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write this file instead of replacing CHECKPOINT.")

@@ -107,8 +107,7 @@ class ControllerApi:
         """Drain an engine, or all engines of a node: move its cameras away, and assign no others to it."""
         name, controller = request.match_info["name"], self.controller
         found = [engine.name for engine in controller.engines.all.values() if name in (engine.name, engine.node)]
-        if not found and name in controller.drains:
-            found = [name]  # it has ended meanwhile
+        found = found or list({name} & controller.drains)  # it has ended meanwhile
         if not found:
             text = "no engine or node has this name: `partstream fleet status` lists them"
             raise Problem(404, "no-such-engine", text)

@@ -28,11 +28,7 @@ from telemetry.tracing.span_export import SpanExport
 
 
 def derive_metrics(
-    metrics: PrometheusObserver,
-    cameras: Mapping[str, Camera],
-    batcher: Batcher,
-    load: LoadWatch,
-    publisher: Publisher,
+    metrics: PrometheusObserver, cameras: Mapping[str, Camera], batcher: Batcher, load: LoadWatch, publisher: Publisher
 ) -> None:
     """Add the metrics of frames and messages. `cameras` may change; a removed camera's series disappear."""
 

@@ -24,8 +24,7 @@ config_app = Application(help="Write, check and describe configuration files.", 
 @config_app.command("new", epilog=lines("`partstream config new door=rtsp://… yard=rtsp://… > partstream.yaml`"))
 def new_command(
     sources: Annotated[
-        list[str],
-        typer.Argument(metavar="[ID=]SOURCE", help="Cameras, as for `run`: rtsp://…, /dev/video0, a file …"),
+        list[str], typer.Argument(metavar="[ID=]SOURCE", help="Cameras, as for `run`: rtsp://…, /dev/video0, a file …")
     ],
 ) -> None:
     """Write a configuration for these cameras.

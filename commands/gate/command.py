@@ -78,8 +78,7 @@ def gate_command(
     ] = None,
     device: DeviceOption = "auto",
     workers: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Processes that analyse videos.", show_default="one per core"),
+        int | None, typer.Option(min=1, metavar="N", help="Processes that analyse videos.", show_default="one per core")
     ] = None,
 ) -> None:
     """Compare a new checkpoint with the one in use, and refuse it if it is worse.

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from stages.export.graph import PartName
 
 EPILOG = lines(
-    "`partstream export --out onnx`",
-    "Exit codes: 0 done, 1 failed (then no file is kept), 2 usage, 3 weights",
+    "`partstream export --out onnx`", "Exit codes: 0 done, 1 failed (then no file is kept), 2 usage, 3 weights"
 )
 
 _SAMPLE_VIDEO = ("sports2d", "demo.mp4")

@@ -83,13 +83,11 @@ def train_command(
         typer.Option("--from", metavar="FILE|edge|edge-open", help="Start from the weights of this checkpoint."),
     ] = None,
     profile: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="edge, or edge-open: weights for any use.", show_default="edge"),
+        str | None, typer.Option(metavar="NAME", help="edge, or edge-open: weights for any use.", show_default="edge")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The checkpoint to write.")] = Path("runs/edge.safetensors"),
     steps: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Steps of the optimiser.", show_default="3000; with clips 300"),
+        int | None, typer.Option(metavar="N", help="Steps of the optimiser.", show_default="3000; with clips 300")
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Seed of all random numbers.", show_default="0")] = None,
     device: Annotated[
@@ -98,10 +96,7 @@ def train_command(
     minutes: Annotated[
         float | None,
         typer.Option(
-            min=0,
-            metavar="N",
-            help="End after this time, with a checkpoint.",
-            show_default="none; with clips 10",
+            min=0, metavar="N", help="End after this time, with a checkpoint.", show_default="none; with clips 10"
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the training state beside --out.")] = False,

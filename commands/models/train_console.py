@@ -234,10 +234,7 @@ def train_profile(
     return outcome
 
 
-_TITLES = {
-    "held_out": "held-out motions, cameras and people",
-    "held_out_videos": "held-out videos",
-}
+_TITLES = {"held_out": "held-out motions, cameras and people", "held_out_videos": "held-out videos"}
 FIRST_SKIPPED = 10
 _ENDINGS = {
     "minutes": "out of time after step {step} of {steps}; continue with --resume",

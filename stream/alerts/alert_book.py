@@ -114,12 +114,7 @@ class AlertBook:
         return last.camera if last is not None else None
 
     def entries(
-        self,
-        camera: str | None,
-        *,
-        only_open: bool,
-        limit: int,
-        sees: Callable[[str], bool] = lambda camera: True,
+        self, camera: str | None, *, only_open: bool, limit: int, sees: Callable[[str], bool] = lambda camera: True
     ) -> list[Alert]:
         """Return the last messages of up to `limit` alerts, of one camera if given.
 

@@ -14,11 +14,7 @@ from stream.rules.compiled import CompiledRules
 from stream.rules.evaluator import Evaluator
 
 
-def replay(
-    segments: Iterable[Segment],
-    rules: CompiledRules,
-    zones: Collection[str] | None = None,
-) -> Iterator[Alert]:
+def replay(segments: Iterable[Segment], rules: CompiledRules, zones: Collection[str] | None = None) -> Iterator[Alert]:
     """Yield the messages about alerts that a running engine would have published, with run and `seq`.
 
     `segments`: of one camera, in order. `zones`: the camera's, except for ignored ones; None if it has every zone that

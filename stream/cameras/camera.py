@@ -147,11 +147,7 @@ class CameraZones:
         self._lines: Lines | None = None
 
     def apply(
-        self,
-        meta: FrameMeta,
-        analysis: FrameAnalysis,
-        zones: Mapping[str, ZoneConfig],
-        lines: Mapping[str, LineConfig],
+        self, meta: FrameMeta, analysis: FrameAnalysis, zones: Mapping[str, ZoneConfig], lines: Mapping[str, LineConfig]
     ) -> tuple[FrameAnalysis, Mapping[int, Place]]:
         """Return the analysis without people who are ignored, and the places of the others by track.
 

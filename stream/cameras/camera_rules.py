@@ -86,11 +86,7 @@ def _event(frame: Frame, person: Person, action: RuleAction, name: str) -> Event
 
 def _ended(event: Event, frame: Frame) -> Event:
     return replace(
-        event,
-        kind="ended",
-        frame=frame.frame,
-        capture_us=frame.capture_us,
-        media_time_us=frame.media_time_us,
+        event, kind="ended", frame=frame.frame, capture_us=frame.capture_us, media_time_us=frame.media_time_us
     )
 
 

@@ -48,11 +48,7 @@ class ViewerSession(Connection):
     """Sends `video` in this codec (FFmpeg's name) to one viewer, from `answer` until its end."""
 
     def __init__(
-        self,
-        ice_servers: IceServers,
-        video: LiveVideo,
-        codec: str,
-        on_closed: Callable[[Connection], None],
+        self, ice_servers: IceServers, video: LiveVideo, codec: str, on_closed: Callable[[Connection], None]
     ) -> None:
         super().__init__(ice_servers, on_closed)
         self._video = video

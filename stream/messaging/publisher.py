@@ -24,19 +24,7 @@ from stream.messaging.feed import Feed
 from stream.messaging.history import History
 from stream.messaging.replay import EarlierMessages, ReplayServer, open_router
 from stream.messaging.topic_socket import TopicSocket, open_xpub
-from stream.results import (
-    Alert,
-    ClipReady,
-    Event,
-    Frame,
-    Message,
-    Place,
-    Stats,
-    Status,
-    decode,
-    topic,
-    topic_of,
-)
+from stream.results import Alert, ClipReady, Event, Frame, Message, Place, Stats, Status, decode, topic, topic_of
 from stream.settings.engine import PublishConfig
 from stream.zeromq_context import terminated
 from telemetry.observer import Observer
@@ -86,11 +74,7 @@ class Publisher:
     """
 
     def __init__(
-        self,
-        config: PublishConfig,
-        run: str,
-        observer: Observer,
-        generation: Callable[[str], int | None] | None = None,
+        self, config: PublishConfig, run: str, observer: Observer, generation: Callable[[str], int | None] | None = None
     ) -> None:
         self.run = run
         self.endpoint = config.endpoint

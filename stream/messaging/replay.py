@@ -235,12 +235,7 @@ class ReplayServer:
     """
 
     def __init__(
-        self,
-        router: zmq.Socket[bytes],
-        history: History,
-        run: str,
-        observer: Observer,
-        earlier: EarlierMessages | None,
+        self, router: zmq.Socket[bytes], history: History, run: str, observer: Observer, earlier: EarlierMessages | None
     ) -> None:
         self._router = router
         self._history = history

@@ -81,9 +81,7 @@ class CompiledRules:
         config = self.config
         actions = tuple(
             WantedAction(
-                action,
-                self._index(Signal("action", "", action)),
-                least_score(action, rule.score, config.actions),
+                action, self._index(Signal("action", "", action)), least_score(action, rule.score, config.actions)
             )
             for action in rule.actions
         )

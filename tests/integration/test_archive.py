@@ -97,10 +97,7 @@ async def test_the_next_run_requests_what_was_published_meanwhile_and_archives_n
             await until(lambda: again.counts.messages == 1)
     assert ask(
         tmp_path, "SELECT epoch, count(*), count(DISTINCT seq) FROM {frames} WHERE camera = 'lobby' GROUP BY 1"
-    ) == [
-        (1, 70, 70),
-        (2, 31, 31),
-    ]
+    ) == [(1, 70, 70), (2, 31, 31)]
     assert numbers(tmp_path, "added") == [0, 1], "of a camera that came meanwhile all is asked for"
     assert ask(tmp_path, "SELECT sum(lost), sum(replayed) FROM {gaps}") == [(0, 50)]
 

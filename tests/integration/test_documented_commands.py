@@ -37,10 +37,7 @@ ENVIRONMENT = {
     "PARTSTREAM_HTTP__BIND": "127.0.0.1:0",
     "COLUMNS": "160",
 }
-CAMERAS = {
-    "rtsp://user:password@10.0.0.7/stream": "pattern:128x96@25",
-    "rtsp://10.0.0.8/stream": "pattern:128x96@25",
-}
+CAMERAS = {"rtsp://user:password@10.0.0.7/stream": "pattern:128x96@25", "rtsp://10.0.0.8/stream": "pattern:128x96@25"}
 
 
 def shown(page: str) -> list[str]:

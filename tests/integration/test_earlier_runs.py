@@ -66,9 +66,7 @@ def names(messages: list[Any]) -> list[str]:
 
 
 # -- the server -----------------------------------------------------------------------------------------------------
-async def test_the_next_run_answers_alerts_of_earlier_ones_by_topic_or_all_since_a_run(
-    tmp_path: Path,
-) -> None:
+async def test_the_next_run_answers_alerts_of_earlier_ones_by_topic_or_all_since_a_run(tmp_path: Path) -> None:
     engine = AlertEngine("door", "yard", incidents=tmp_path)
     await engine.start()
     first = engine.run

@@ -204,10 +204,7 @@ async def test_a_node_client_receives_valid_complete_and_ordered_messages_of_an_
         parts += number_of_parts(seen[-1:])
         return kinds == set(VALIDATORS) and parts > 20
 
-    async with (
-        Engine(config, model=Waver()) as engine,
-        running(client, engine.publisher.endpoint) as node,
-    ):
+    async with Engine(config, model=Waver()) as engine, running(client, engine.publisher.endpoint) as node:
         await node.read_until(enough)
         await engine.cameras.remove("door")
         got = await node.read_until(lambda seen: removed(seen[-1:]))

@@ -113,10 +113,7 @@ def resident() -> int:
     return total
 
 
-@pytest.mark.parametrize(
-    ("encoding", "body_bytes"),
-    [("H264", None), ("H263-1998", None), ("VP8", 2_147_483_000)],
-)
+@pytest.mark.parametrize(("encoding", "body_bytes"), [("H264", None), ("H263-1998", None), ("VP8", 2_147_483_000)])
 def test_a_harmful_camera_takes_little_memory_and_none_once_it_is_removed(
     encoding: str, body_bytes: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

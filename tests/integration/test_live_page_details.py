@@ -9,10 +9,7 @@ from support.engines.controlled_engine import configured
 from support.webrtc.live_page import shown, tile
 
 PHONE = (390, 700)
-CAMERAS = (
-    {"id": "door", "source": "pattern:640x360@5"},
-    {"id": "yard", "source": "rtsp://127.0.0.1:9/stream"},
-)
+CAMERAS = ({"id": "door", "source": "pattern:640x360@5"}, {"id": "yard", "source": "rtsp://127.0.0.1:9/stream"})
 FITS = "(one => one.scrollWidth <= one.clientWidth)(document.querySelector('#health-text'))"
 
 

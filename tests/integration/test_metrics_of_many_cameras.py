@@ -43,9 +43,7 @@ def series_of(page: str) -> dict[str, int]:
     return counts
 
 
-async def test_each_of_100_cameras_has_the_same_series_and_removed_cameras_have_none(
-    tmp_path: Path,
-) -> None:
+async def test_each_of_100_cameras_has_the_same_series_and_removed_cameras_have_none(tmp_path: Path) -> None:
     cameras = [{"id": name, "source": "pattern:64x64@2", "ring_slots": 2} for name in names(range(CAMERAS))]
     config = configured(*cameras, http={"max_cameras": CAMERAS}, recording={"directory": str(tmp_path)})
     async with running(config) as (engine, client):

@@ -118,9 +118,7 @@ def test_an_unusable_certificate_file_is_named_instead_of_the_server(
 # -- silence ------------------------------------------------------------------------------------------------------
 
 
-def test_a_server_that_never_answers_differs_from_one_that_falls_silent(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_server_that_never_answers_differs_from_one_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         fails_with(f"rtsps://127.0.0.1:{mute.getsockname()[1]}/x", "silent", "did not answer for", start_timeout_s=0.3)
     answer = _Connection._answer

@@ -47,10 +47,7 @@ async def test_a_slow_model_is_eased_until_no_frame_is_lost_and_restored_when_it
     monkeypatch.setattr("stream.inference.load_control.HOLD_S", 0.5)
     caplog.set_level(logging.INFO, "stream.inference.load_watch")
     model = EasedModel(DETECTION_S)
-    async with (
-        Engine(configured(pattern("door", **LIVE)), model=model) as engine,
-        aiohttp.ClientSession() as session,
-    ):
+    async with Engine(configured(pattern("door", **LIVE)), model=model) as engine, aiohttp.ClientSession() as session:
         client = Client(session, engine.http_address or "")
         assert engine.stats().load == results.Load(0, 2, False, None, None)
         await until(lambda: engine.stats().load.ease_level == 2)

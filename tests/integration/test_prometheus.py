@@ -98,10 +98,7 @@ def test_prometheus_answers_every_query_and_reports_a_camera_that_is_down() -> N
     """The rules' minutes are shortened to seconds; promtool tests them with their real durations."""
     config = Config.model_validate(
         {
-            "cameras": [
-                {"id": "door", "source": "pattern:64x64@10"},
-                {"id": "shed", "source": "rtsp://127.0.0.1:1/"},
-            ],
+            "cameras": [{"id": "door", "source": "pattern:64x64@10"}, {"id": "shed", "source": "rtsp://127.0.0.1:1/"}],
             "model": {"profile": "free"},
             "publish": {"endpoint": "tcp://127.0.0.1:0", "replay": "tcp://127.0.0.1:0"},
             "http": {"bind": "127.0.0.1:0"},

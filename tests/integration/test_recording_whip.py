@@ -17,10 +17,7 @@ from support.webrtc.webrtc_publisher import Publisher
 async def test_published_video_is_recorded_like_any_camera(tmp_path: Path, codec: str, reencoded: bool) -> None:
     camera = {"id": "cam", "source": "whip", **PATIENT}
     config = recording(tmp_path, camera)
-    async with (
-        recorded(config, between(1.0, 1.5)) as engine,
-        Publisher(engine.client.address, "cam", codec=codec),
-    ):
+    async with recorded(config, between(1.0, 1.5)) as engine, Publisher(engine.client.address, "cam", codec=codec):
         await until(lambda: bool(len(engine.recorder.library) or engine.failed("cam")))
         assert engine.failed("cam") == {}
         clip = await engine.clip()

@@ -327,10 +327,7 @@ async def test_a_silent_replay_server_delays_live_results_only_once(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         replay = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        async with (
-            narrow() as publisher,
-            small(publisher, replay=replay, replay_timeout_s=0.2) as results,
-        ):
+        async with narrow() as publisher, small(publisher, replay=replay, replay_timeout_s=0.2) as results:
             sent, got = await stall(publisher, results)
             assert got[-1] == sent[-1]
             assert results.counts.missed == results.counts.lost == len(sent) - len(got) > 0

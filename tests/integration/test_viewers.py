@@ -12,15 +12,7 @@ import pytest
 from benchmarks.cameras.rtsp_server import RtspServer
 from stream.engine import Engine
 from stream.live.live_video import LiveUnit
-from support.engines.controlled_engine import (
-    CONTROL,
-    OFF_LOOPBACK,
-    PATIENT,
-    PATTERN,
-    READ,
-    configured,
-    running,
-)
+from support.engines.controlled_engine import CONTROL, OFF_LOOPBACK, PATIENT, PATTERN, READ, configured, running
 from support.engines.small_clips import REORDERED_H264, make_clip
 from support.ports import reserved_port
 from support.waiting import until
@@ -97,9 +89,7 @@ async def test_a_viewer_receives_each_picture_unchanged_and_its_time(server: Rts
         assert not video.watched
 
 
-async def test_two_viewers_receive_the_same_video_and_its_next_epoch_after_an_outage(
-    tmp_path: Path,
-) -> None:
+async def test_two_viewers_receive_the_same_video_and_its_next_epoch_after_an_outage(tmp_path: Path) -> None:
     with RtspServer(files={"/plain": make_clip(tmp_path / "plain.mp4", 500)}, port=reserved_port()) as own:
         async with running(configured(yard(own))) as (engine, client):
             await live(engine)

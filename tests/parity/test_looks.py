@@ -13,12 +13,7 @@ from stages.looks import NOTHING, WHOLE
 from stages.pipeline import Pipeline
 from stages.settings import DetectionMode, ModelSettings, PipelineSettings, WindowSettings
 from stages.types import FrameAnalysis
-from support.models.bright_people import (
-    BrightPeopleNetwork,
-    Person,
-    bright_pipeline,
-    drawn_frames,
-)
+from support.models.bright_people import BrightPeopleNetwork, Person, bright_pipeline, drawn_frames
 from support.models.scripted_people import Spot, assert_same, run
 
 WALKER_SIZE = (40, 120)

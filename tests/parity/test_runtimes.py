@@ -27,14 +27,7 @@ from stages.profiles import load_checkpoint, load_detector, load_profile
 from stages.runtimes import choosing
 from stages.runtimes.agreement import BOUNDS, differences
 from stages.runtimes.building import build
-from stages.runtimes.network import (
-    CANDIDATES,
-    TYPES,
-    Candidate,
-    Detected,
-    RunnableNetwork,
-    RuntimeUnavailableError,
-)
+from stages.runtimes.network import CANDIDATES, TYPES, Candidate, Detected, RunnableNetwork, RuntimeUnavailableError
 from stages.runtimes.onnx_runtime import onnxruntime_computation
 from stages.runtimes.runnable_networks import RunnableMoveNet, RunnableNanoDet, RunnableThunder
 from stages.settings import ModelSettings, PipelineSettings

@@ -69,9 +69,7 @@ def reference_scores(script: np.ndarray, person: int, window: int) -> np.ndarray
     return np.stack(answers)
 
 
-def test_the_window_is_the_checkpoints_and_another_setting_logs_a_warning(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_the_window_is_the_checkpoints_and_another_setting_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     def window(wanted: int | None, **trained: int) -> int:
         checkpoint = replace(random_checkpoint(), metrics={"config": {"data": trained}} if trained else {})
         detector = ScriptedDetector(moving_people(1, 1))

@@ -95,12 +95,7 @@ class Gate:
     """Middleware of one server. The server fills `routes`, which maps aiohttp's routes to ours."""
 
     def __init__(
-        self,
-        access: Access,
-        limiter: RateLimiter,
-        connections: Connections,
-        cors_origins: Sequence[str],
-        audit: Audit,
+        self, access: Access, limiter: RateLimiter, connections: Connections, cors_origins: Sequence[str], audit: Audit
     ) -> None:
         self.routes: dict[object, Route] = {}
         self.refused: Counter[str] = Counter()

@@ -304,13 +304,7 @@ class VerdictDesk:
         return changed[0]
 
     def _learn(
-        self,
-        incident: Incident,
-        verdict: Verdict | None,
-        truth: str | None,
-        by: str,
-        at_us: int,
-        before: Label | None,
+        self, incident: Incident, verdict: Verdict | None, truth: str | None, by: str, at_us: int, before: Label | None
     ) -> Why | None:
         """Write the label for training, or remove it. Return why there is none."""
         learned: Learned | None = verdict if verdict in ("right", "wrong", "really") else None

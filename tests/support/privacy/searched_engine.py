@@ -111,11 +111,7 @@ def _kind_of(path: Path) -> str:
 
 
 async def _search_engine(
-    engine: Engine,
-    client: Client,
-    search: Search,
-    privacy: str,
-    disturb: Callable[[Engine], Awaitable[None]] | None,
+    engine: Engine, client: Client, search: Search, privacy: str, disturb: Callable[[Engine], Awaitable[None]] | None
 ) -> None:
     context = zmq.asyncio.Context()
     socket = context.socket(zmq.SUB)

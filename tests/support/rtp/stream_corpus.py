@@ -297,10 +297,7 @@ _RECIPES: dict[str, Recipe] = {
     "h264_open_gop": _h264("keyint=12:open-gop=1:bframes=2:b-adapt=0"),
     "h264_size_change": Recipe(
         "h264",
-        (
-            Section("keyint=25:bframes=0", pictures=25),
-            Section("keyint=25:bframes=0", size=(320, 240), pictures=25),
-        ),
+        (Section("keyint=25:bframes=0", pictures=25), Section("keyint=25:bframes=0", size=(320, 240), pictures=25)),
     ),
     "h264_same_size_change": Recipe(
         "h264",

@@ -7,15 +7,7 @@ from itertools import groupby
 
 from training.scoring.films import AnsweredFilm, SeenPerson, Segment
 
-NAMES = {
-    "w": "walk",
-    "s": "stand",
-    "f": "fall",
-    "l": "lie",
-    "j": "jump",
-    "o": "other",
-    "p": "punch",
-}
+NAMES = {"w": "walk", "s": "stand", "f": "fall", "l": "lie", "j": "jump", "o": "other", "p": "punch"}
 """Letters; a blank is no label, no person, and `?` is a person without an answer yet."""
 
 

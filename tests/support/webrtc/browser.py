@@ -27,13 +27,7 @@ class _Process:
             raise chromium.BrowserError("chromium is not installed: run deploy/system-packages.sh test")
         self.profile = Path(tempfile.mkdtemp(prefix="partstream-chromium-"))
         self._process = subprocess.Popen(
-            [
-                program,
-                *chromium.FLAGS,
-                f"--user-data-dir={self.profile}",
-                "--remote-debugging-port=0",
-                "about:blank",
-            ],
+            [program, *chromium.FLAGS, f"--user-data-dir={self.profile}", "--remote-debugging-port=0", "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -112,10 +112,7 @@ def test_run_ends_with_code_2_on_a_wrong_argument(arguments: list[str], message:
 
 
 @pytest.mark.parametrize("command", ["subscribe", "archive"])
-@pytest.mark.parametrize(
-    "endpoint",
-    ["archive", "http://127.0.0.1:5555", "127.0.0.1"],
-)
+@pytest.mark.parametrize("endpoint", ["archive", "http://127.0.0.1:5555", "127.0.0.1"])
 def test_an_invalid_endpoint_is_an_error_with_an_example(
     command: str, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

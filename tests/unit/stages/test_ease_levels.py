@@ -56,10 +56,7 @@ def test_times_that_are_rounded_to_milliseconds_lose_no_detection() -> None:
     assert detected(EaseLevel(15.0), times) == times[::2]
 
 
-@given(
-    st.sampled_from(STEPS),
-    st.lists(st.integers(1_000, 400_000), min_size=2, max_size=100),
-)
+@given(st.sampled_from(STEPS), st.lists(st.integers(1_000, 400_000), min_size=2, max_size=100))
 def test_detections_are_never_more_than_the_level_permits(level: EaseLevel, gaps_us: list[int]) -> None:
     times = [sum(gaps_us[:count]) for count in range(len(gaps_us) + 1)]
     found = detected(level, times)

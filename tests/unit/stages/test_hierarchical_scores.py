@@ -42,8 +42,7 @@ def test_scores_are_products_of_the_heads_probabilities() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "learning"),
-    [("wave", {GESTURE}), ("walk", {GESTURE, MOVEMENT}), ("sit", {GESTURE, MOVEMENT, POSTURE})],
+    ("action", "learning"), [("wave", {GESTURE}), ("walk", {GESTURE, MOVEMENT}), ("sit", {GESTURE, MOVEMENT, POSTURE})]
 )
 def test_an_action_teaches_its_own_head_and_those_above_and_no_other(action: str, learning: set[int]) -> None:
     heads = heads_of(ACTIONS, HEADED.posture_actions, HEADED.movement_actions)

@@ -10,14 +10,7 @@ from pathlib import Path
 import pytest
 
 from stages.third_party.weights import WeightsError
-from stream.rules_file import (
-    Places,
-    check_names,
-    load_rules,
-    name_errors,
-    place_warnings,
-    stored_names,
-)
+from stream.rules_file import Places, check_names, load_rules, name_errors, place_warnings, stored_names
 from stream.settings.config_error import ConfigError
 from stream.settings.rules import RulesConfig
 from support.repository import REPOSITORY

@@ -33,10 +33,7 @@ def test_an_engine_that_processes_no_arriving_frames_becomes_unready(health: Hea
         health.observe_counts(second, 0, float(second))
     assert health.ready(10.9) == (True, [])
     ready, reasons = health.ready(12.0)
-    assert (ready, reasons) == (
-        False,
-        ["pipeline: frames arrive, but none was processed for 11 s (10 waiting)"],
-    )
+    assert (ready, reasons) == (False, ["pipeline: frames arrive, but none was processed for 11 s (10 waiting)"])
 
 
 def test_one_processed_frame_makes_a_stalled_pipeline_ready_again(health: Health) -> None:

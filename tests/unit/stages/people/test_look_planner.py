@@ -63,10 +63,7 @@ def test_where_nothing_moves_and_nobody_is_tracked_it_looks_nowhere_until_the_sw
 
 
 def sweeps(
-    phase: float = 0.0,
-    moves: Collection[int] = (),
-    tracked: Collection[int] = (),
-    search_s: float | None = None,
+    phase: float = 0.0, moves: Collection[int] = (), tracked: Collection[int] = (), search_s: float | None = None
 ) -> list[int]:
     """Return which of a thousand frames are seen as a whole at a `sweep_s` of 4 s, which are 50 frames.
 

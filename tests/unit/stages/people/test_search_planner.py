@@ -29,10 +29,7 @@ Rarity = Callable[[int], int]
 
 
 def searched(
-    times_us: Iterable[int],
-    phase: float = 0.0,
-    rarity: Rarity = lambda media_us: 1,
-    size: tuple[int, int] = SIZE,
+    times_us: Iterable[int], phase: float = 0.0, rarity: Rarity = lambda media_us: 1, size: tuple[int, int] = SIZE
 ) -> list[tuple[int, Region]]:
     """Return when which view is searched, in frames at these times after the epoch's first one at 0."""
     planner = SearchPlanner(ROUND_S, phase)

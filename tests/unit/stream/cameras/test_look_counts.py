@@ -56,10 +56,7 @@ def test_recent_frames_are_those_of_up_to_a_minute_however_often_it_is_measured(
             of(skipped=500, regions=498, whole=2),
             "50 % of frames skipped between detections, 50 % looked at in regions, under 1 % looked at as a whole",
         ),
-        (
-            of(regions=6, nothing=4),
-            "60 % of frames looked at in regions, 40 % not looked at because nothing moves",
-        ),
+        (of(regions=6, nothing=4), "60 % of frames looked at in regions, 40 % not looked at because nothing moves"),
     ],
 )
 def test_the_shares_are_told_in_words_the_largest_first(frames: dict[LookKind, int], text: str) -> None:

@@ -214,8 +214,7 @@ def test_costs_are_never_negative(batches):
 
 
 @pytest.mark.parametrize(
-    ("seconds_per_frame", "frames"),
-    [(None, 1), (0.0, 8), (0.01, 8), (0.02, 7), (0.05, 3), (0.15, 1), (4.0, 1)],
+    ("seconds_per_frame", "frames"), [(None, 1), (0.0, 8), (0.01, 8), (0.02, 7), (0.05, 3), (0.15, 1), (4.0, 1)]
 )
 def test_a_batch_has_no_more_frames_than_its_budget_of_150_ms_affords(
     seconds_per_frame: float | None, frames: int

@@ -54,8 +54,7 @@ class Camera:
             return False
         arrived = now if arrival is None else arrival
         self.ring.commit(
-            slot,
-            FrameMeta(self.ring.camera, self.epoch, self.frame - 1, 0, 0, "arrival", arrived, now, (4, 2), SMALL),
+            slot, FrameMeta(self.ring.camera, self.epoch, self.frame - 1, 0, 0, "arrival", arrived, now, (4, 2), SMALL)
         )
         return True
 

@@ -23,10 +23,7 @@ class Worked:
         self.done: list[str] = []
         self.death: list[BaseException] = []
         self.thread: InferenceThread[str] = InferenceThread(
-            self.batches.get,
-            self.work,
-            interrupt=lambda: self.batches.put(None),
-            on_death=self.death.append,
+            self.batches.get, self.work, interrupt=lambda: self.batches.put(None), on_death=self.death.append
         )
 
     def work(self, batch: str) -> None:

@@ -245,10 +245,7 @@ def test_full_quality_is_restored_after_the_load_has_fallen(machine: SimulatedMa
 
 
 @settings(max_examples=examples(6), deadline=None)
-@given(
-    st.lists(st.tuples(st.floats(0.5, 40.0), st.floats(0.005, 0.3)), min_size=1, max_size=12),
-    st.floats(1.0, 1.5),
-)
+@given(st.lists(st.tuples(st.floats(0.5, 40.0), st.floats(0.005, 0.3)), min_size=1, max_size=12), st.floats(1.0, 1.5))
 def test_a_load_that_changes_at_any_time_does_not_make_the_level_oscillate(
     phases: list[tuple[float, float]], ratio: float
 ) -> None:

@@ -44,11 +44,7 @@ def test_a_person_crosses_once_beyond_the_line_by_a_share_of_the_height_and_to_t
 
 @pytest.mark.parametrize(
     ("points", "side"),
-    [
-        (((0.2, 0.5), (0.8, 0.5)), "right"),
-        (((0.8, 0.5), (0.2, 0.5)), "left"),
-        (((0.3, 0.3), (0.7, 0.7)), "right"),
-    ],
+    [(((0.2, 0.5), (0.8, 0.5)), "right"), (((0.8, 0.5), (0.2, 0.5)), "left"), (((0.3, 0.3), (0.7, 0.7)), "right")],
 )
 def test_left_and_right_are_as_seen_from_the_start_of_the_line(
     points: tuple[tuple[float, float], tuple[float, float]], side: str

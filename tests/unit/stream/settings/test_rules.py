@@ -52,10 +52,7 @@ def test_a_rule_that_is_wrong_is_named_with_its_field(rule: str, error: str, tmp
         ("from: '22:00', to: '22:00'", "hours: from and to are the same time; leave hours out for the whole day"),
         ("from: '22:00', to: '06:00', days: [mo]", "hours.days.0: must be 'mon', 'tue', "),
         ("from: '22:00', to: '06:00'", "hours: set time_zone, for example time_zone: Europe/Berlin"),
-        (
-            "from: '22:00', to: '06:00', time_zone: Mars/X",
-            "hours.time_zone: there is no time zone 'Mars/X'",
-        ),
+        ("from: '22:00', to: '06:00', time_zone: Mars/X", "hours.time_zone: there is no time zone 'Mars/X'"),
     ],
 )
 def test_hours_that_are_wrong_are_named(hours: str, error: str, tmp_path: Path) -> None:

@@ -108,12 +108,7 @@ def ended() -> Exception:
 
 def test_a_camera_connects_is_live_and_ends_when_told_to_stop() -> None:
     played = Played(FakeConnections([*frames(3), ended()]))
-    assert played.states == [
-        ("connecting", None),
-        ("live", None),
-        ("reconnecting", "ended"),
-        ("ended", None),
-    ]
+    assert played.states == [("connecting", None), ("live", None), ("reconnecting", "ended"), ("ended", None)]
     assert played.ring.finished
     assert played.connections.made[0].closed
     assert [meta.frame for meta in played.metas] == [0, 1, 2]

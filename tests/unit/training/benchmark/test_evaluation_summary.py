@@ -14,12 +14,7 @@ from training.benchmark.evaluation_summary import PartTally, Summary, summarise
 from training.benchmark.evaluation_summary import as_json as summary_as_json
 from training.benchmark.observed_answers import SHARES, read_answers, recognise
 from training.benchmark.psc import evaluate
-from training.benchmark.submission import (
-    GroundTruth,
-    SubmissionError,
-    parse_ground_truth,
-    parse_prediction,
-)
+from training.benchmark.submission import GroundTruth, SubmissionError, parse_ground_truth, parse_prediction
 
 BOX = [0, 0, 99, 99]
 AWAY = [300, 300, 399, 399]

@@ -140,10 +140,7 @@ def test_a_single_value_instead_of_a_list_is_one_proposal(change: dict[str, Any]
         (lambda tree: head(tree).update(box=[BOX, BOX]), "unequal numbers of boxes and verbs: 1;"),
         (lambda tree: head(tree).update(verb=["lift", "bend"]), "unequal numbers of boxes and verbs: 1;"),
         (lambda tree: head(tree).update(box=[[99, 0, 0, 99]]), "boxes with x2 < x1 or y2 < y1: 1;"),
-        (
-            lambda tree: tree["b"].clear(),
-            "missing and score 0: 1 of 2; the first: 'b', 'img_00006",
-        ),
+        (lambda tree: tree["b"].clear(), "missing and score 0: 1 of 2; the first: 'b', 'img_00006"),
     ],
 )
 def test_tolerated_content_gives_a_warning(change: Callable[[Any], object], warning: str) -> None:

@@ -111,12 +111,7 @@ def test_the_command_counts_errors_lists_files_and_exits_with_1(root: Path) -> N
     done = command("check", str(root))
     assert done.exit_code == 1
     assert done.stderr == ""
-    for words in (
-        "box-reversed",
-        "a box ends before it begins",
-        F4,
-        "humans[0].box ends before it begins: [9.0",
-    ):
+    for words in ("box-reversed", "a box ends before it begins", F4, "humans[0].box ends before it begins: [9.0"):
         assert words in done.stdout
     assert "train_videos/lunge/[bold]x.mp4" in done.stdout
     assert "undocumented key, `humans[].[red]`" in done.stdout

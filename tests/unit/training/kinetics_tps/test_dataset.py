@@ -73,11 +73,7 @@ def cut_video(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("breaking", "code"),
-    [
-        (break_video, "unreadable-video"),
-        (cut_video, "truncated-video"),
-        (Path.unlink, "annotations-without-video"),
-    ],
+    [(break_video, "unreadable-video"), (cut_video, "truncated-video"), (Path.unlink, "annotations-without-video")],
 )
 def test_a_video_that_cannot_be_used_is_left_out_with_its_frames(root: Path, breaking, code: str) -> None:
     breaking(video_file(root, "train", "lunge", "a1"))

@@ -10,11 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import support.training.kinetics_tps_examples as examples
-from training.kinetics_tps import (
-    Dataset,
-    check_dataset,
-    write_frame_list,
-)
+from training.kinetics_tps import Dataset, check_dataset, write_frame_list
 from training.kinetics_tps.lists import read_frame_list
 
 

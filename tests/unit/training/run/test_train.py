@@ -199,9 +199,7 @@ def test_the_best_weights_are_kept_and_patience_ends_a_run(tmp_path: Path, monke
     scripted(monkeypatch)
     out = tmp_path / "best.safetensors"
     config = tiny(
-        steps=20,
-        optimiser={"ema_decay": 0},
-        evaluation={"every": 2, "selection_sequences": 11, "patience": 2},
+        steps=20, optimiser={"ema_decay": 0}, evaluation={"every": 2, "selection_sequences": 11, "patience": 2}
     )
     seen: dict[int, dict[str, torch.Tensor]] = {}
     written: dict[int, Any] = {}

@@ -96,8 +96,7 @@ def test_as_many_falls_are_found_as_any_matching_could_find(labels: list[bool], 
     falls, alarms = film_falls(answered)
     begins = [event.begin / 2 for event in action_events(answered) if event.label == "fall"]
     possible = np.array(
-        [[fall.begin_s - BEFORE_S <= begin <= fall.end_s + AFTER_S for begin in begins] for fall in falls],
-        dtype=float,
+        [[fall.begin_s - BEFORE_S <= begin <= fall.end_s + AFTER_S for begin in begins] for fall in falls], dtype=float
     ).reshape(len(falls), len(begins))
     rows, columns = linear_sum_assignment(possible, maximize=True)
     assert sum(fall.event_s is not None for fall in falls) == possible[rows, columns].sum()

@@ -64,10 +64,7 @@ def test_a_file_may_hold_only_changes_and_options_override_it(tmp_path: Path) ->
     ("text", "named"),
     [
         ("optimiser: {learning_rate: -1}", r"run\.yaml: optimiser\.learning_rate: .*greater than 0 \(got -1\)"),
-        (
-            "optimiser: {learning_rat: 0.1}",
-            r"optimiser\.learning_rat: unknown; did you mean `learning_",
-        ),
+        ("optimiser: {learning_rat: 0.1}", r"optimiser\.learning_rat: unknown; did you mean `learning_"),
         ("sed: 1", "sed: unknown; did you mean `seed`"),
         ("steps: many", r"steps: .*integer.* \(got 'many'\)"),
         ("states: {loss: hinge}", r"states\.loss: .*weighted.*focal"),

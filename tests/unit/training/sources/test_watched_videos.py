@@ -10,12 +10,7 @@ import pytest
 
 from stages.vocabulary import packaged
 from support.engines.film_models import damage, make_film
-from support.training.data_folders import (
-    clip_entry,
-    put_labels,
-    seen_people,
-    watched_video,
-)
+from support.training.data_folders import clip_entry, put_labels, seen_people, watched_video
 from support.training.folder_examples import StandIn, stand_in
 from support.training.kinetics_tps_examples import FRAMES, put_clip
 from training.annotated_videos.sightings import Sightings

@@ -80,12 +80,7 @@ async def test_page_files_are_served_with_their_policy_and_nothing_else_is_serve
                     assert await answer.read() == file.read_bytes()
                     assert answer.headers["Content-Security-Policy"] == POLICY
                     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-            for path in (
-                "/page/",
-                "/page/../app.py",
-                "/page/%2e%2e/app.py",
-                "/page/index.html",
-            ):
+            for path in ("/page/", "/page/../app.py", "/page/%2e%2e/app.py", "/page/index.html"):
                 async with session.get(f"{address}{path}") as answer:
                     assert answer.status == 401, path
     finally:

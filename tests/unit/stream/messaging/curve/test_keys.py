@@ -11,14 +11,7 @@ import zmq.auth
 from typer.testing import CliRunner
 
 from run_stream import app
-from stream.messaging.curve.keys import (
-    KeyFileError,
-    KeyPair,
-    client_keys,
-    read_pair,
-    read_public,
-    read_public_keys,
-)
+from stream.messaging.curve.keys import KeyFileError, KeyPair, client_keys, read_pair, read_public, read_public_keys
 
 PAIR, OTHER = KeyPair.new(), KeyPair.new()
 

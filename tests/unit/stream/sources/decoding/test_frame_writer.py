@@ -37,12 +37,7 @@ class Written:
         self.changes: list[tuple[int, str | None]] = []
         self.stopping = threading.Event()
         self.writer = FrameWriter(
-            "cam",
-            self.ring,
-            planes,
-            CameraClock(live=live),
-            max_fps=max_fps,
-            stopping=self.stopping.is_set,
+            "cam", self.ring, planes, CameraClock(live=live), max_fps=max_fps, stopping=self.stopping.is_set
         )
 
     def write(self, *arguments: Any, **keywords: Any) -> None:
@@ -92,8 +87,7 @@ def test_a_change_of_size_at_the_same_aspect_keeps_the_epoch_and_the_size_of_its
 
 
 @pytest.mark.parametrize(
-    ("jump_us", "epochs"),
-    [(-400_000, [1, 1]), (-600_000, [1, 2]), (1_900_000, [1, 1]), (2_100_000, [1, 2])],
+    ("jump_us", "epochs"), [(-400_000, [1, 1]), (-600_000, [1, 2]), (1_900_000, [1, 1]), (2_100_000, [1, 2])]
 )
 def test_media_time_that_jumps_begins_an_epoch_and_jitter_does_not(jump_us: int, epochs: list[int]) -> None:
     camera = Written()

@@ -70,9 +70,7 @@ def test_a_picture_is_returned_with_its_marked_packet_once_markers_are_reliable(
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_slices_after_a_marker_prove_markers_wrong_and_the_returned_picture_broken(
-    codec: Codec,
-) -> None:
+def test_slices_after_a_marker_prove_markers_wrong_and_the_returned_picture_broken(codec: Codec) -> None:
     receiving, packetiser = begun(codec)
     packetiser.markers = "slices"
     receiving.add(packetiser.picture(two_slices(2, codec), 2))
@@ -99,9 +97,7 @@ def test_two_pictures_with_one_timestamp_are_two_units(markers: Markers) -> None
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-def test_nal_units_after_the_marker_make_no_unit_and_those_before_the_next_picture_belong_to_it(
-    codec: Codec,
-) -> None:
+def test_nal_units_after_the_marker_make_no_unit_and_those_before_the_next_picture_belong_to_it(codec: Codec) -> None:
     receiving, packetiser = begun(codec)
     filler, delimiter = (b"\x0c\xff\x80", b"\x09\x10") if codec == "h264" else (b"\x4c\x01\xff\x80", b"\x46\x01\x50")
     receiving.add(packetiser.picture([*two_slices(2, codec)], 2))

@@ -33,8 +33,7 @@ def test_sender_reports_and_goodbyes_are_read_out_of_compound_packets() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken",
-    [b"\x80", b"\x80\xc8\0\1abcd", b"\x40\xc8\0\0", sender_report(1, 2, 3)[:-4], b"\x80\xca\0\2abcd"],
+    "broken", [b"\x80", b"\x80\xc8\0\1abcd", b"\x40\xc8\0\0", sender_report(1, 2, 3)[:-4], b"\x80\xca\0\2abcd"]
 )
 def test_parts_before_a_malformed_one_are_kept(broken: bytes) -> None:
     assert reports(memoryview(goodbye(4) + broken)) == [Goodbye(4)]

@@ -13,12 +13,7 @@ import torch
 from stages.vocabulary import packaged
 from support.training.training_examples import motion_clips, stand_in_priors, started, tiny
 from training.run.learning.run_state import read_state, write_state
-from training.run.learning.training_run import (
-    DivergedError,
-    Run,
-    TrainingError,
-    schedule,
-)
+from training.run.learning.training_run import DivergedError, Run, TrainingError, schedule
 
 
 @pytest.fixture(autouse=True)

@@ -11,13 +11,7 @@ import numpy as np
 import pytest
 
 from commands.data.importing import Format
-from support.training.motion_files import (
-    bvh_text,
-    save_jhmdb,
-    save_penn,
-    utkinect_text,
-    walked,
-)
+from support.training.motion_files import bvh_text, save_jhmdb, save_penn, utkinect_text, walked
 from training.sources.checking import check_folder
 from training.sources.formats.body import JOINTS, KEYPOINTS, FormatError
 from training.sources.formats.bvh import CANDIDATES

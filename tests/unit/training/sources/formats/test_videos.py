@@ -24,11 +24,7 @@ def film(path: Path, frames: int = 20, rate: float = 10) -> Path:
 
 
 def write(
-    out: Path,
-    videos: Sequence[LabelledVideo],
-    *pairs: tuple[str, str],
-    in_frames: bool = False,
-    copy: bool = False,
+    out: Path, videos: Sequence[LabelledVideo], *pairs: tuple[str, str], in_frames: bool = False, copy: bool = False
 ) -> tuple[Tally, dict[str, SegmentedVideo]]:
     people = [""] * len(videos)
     tally = write_videos(out, "mine", videos, Labels(pairs), in_frames=in_frames, copy=copy, people=people)
