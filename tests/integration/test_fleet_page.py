@@ -42,7 +42,7 @@ async def test_one_page_shows_each_camera_from_its_engine_and_follows_it(tmp_pat
         await page.wait_for(f"{unplaced}.startsWith('No engine') && {unplaced}.includes('nowhere')")
         privacy = f"document.querySelector({json.dumps(tile(UNPLACED, '.privacy'))})"
         await page.wait_for(f"!{privacy}.hidden && {privacy}.textContent === 'Drawn, no pixels'")
-        await page.wait_for("document.querySelector('#health-text').textContent === '1 of 5 cameras down'")
+        await page.wait_for("document.querySelector('#health-text').textContent === '1 of 5 cameras without an engine'")
         await until(lambda: [fleet.engine(name)._http.streams for name in (FIRST, SECOND)] == [2, 2])  # and messages
 
         await page.evaluate("globalThis.same = true")

@@ -210,8 +210,10 @@ class App {
     if (refused) return ["warn", "No pictures", refused.pictureError]
     const down = cameras.filter((camera) => !camera.live)
     const begun = down.filter(({ status }) => status.reason || status.state !== "connecting")
+    const unplaced = begun.filter(({ status }) => status.state === "unplaced").length
     const of = `of ${plural(cameras.length, "camera")}`
-    if (begun.length) return ["bad", `${begun.length} ${of} down`, ""]
+    if (begun.length > unplaced) return ["bad", `${begun.length - unplaced} ${of} down`, ""]
+    if (unplaced) return ["bad", `${unplaced} ${of} without an engine`, ""]
     if (down.length) return ["wait", `${down.length} ${of} connecting`, ""]
     if (known.some(({ stats }) => !stats.model.trained && stats.model.profile !== "free"))
       return ["warn", "Untrained model", "The model is not trained: its labels mean nothing."]
