@@ -43,6 +43,8 @@ async def test_off_loopback_only_health_and_login_are_answered_without_a_token()
                 else:
                     assert (status, answered["WWW-Authenticate"]) == (401, 'Bearer realm="partstream"'), (method, path)
                     assert body["type"] == "urn:partstream:problem:unauthorised"
+        told = {"alive": True, "reasons": [], "privacy": {"off": 1, "masked": 0, "skeleton": 0}}
+        assert await client.get("/healthz") == told and (await client.get("/readyz")).keys() == {"ready", "reasons"}
         assert list(engine.cameras.configs) == ["a"]
         assert b'http_refused_total{reason="unauthorised"}' in engine.metrics.render()
 

@@ -139,6 +139,7 @@ def test_odd_addresses_are_redacted_too(odd: str) -> None:
 
 def test_a_password_in_the_path_is_not_shown_either() -> None:
     assert redact("rtsp://10.0.0.7/user=admin_password=hunter2_channel=1") == "rtsp://10.0.0.7/user?…"
+    assert redact("rtsp://10.0.0.7/shown/1?password=hunter2") == "rtsp://10.0.0.7/shown/1?…"
 
 
 @pytest.mark.parametrize(
