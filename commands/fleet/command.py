@@ -153,14 +153,12 @@ def _connect(address: str | None) -> str:
         host, _, port = address.rpartition(":")
         socket.create_connection((host.strip("[]"), port), CONNECTS_WITHIN_S).close()
         logger.info("waiting for the Ray cluster at %s", address)
-        why = f"the Ray at {address} does not answer: is it another user's, with another token or version?"
-        # Ray would try for minutes, deaf to signals.
-        late = threading.Timer(JOINS_WITHIN_S, lambda: (print_error(why), end_at_once(EXIT_FAILED)))
-        late.start()
-        try:
-            ray.init(address=address, **common)
-        finally:
-            late.cancel()
+        silent = f"the Ray at {address} does not answer: is it another user's, with another token or version?"
+        late = threading.Timer(JOINS_WITHIN_S, lambda: (print_error(silent), end_at_once(EXIT_FAILED)))
+        late.daemon = True
+        late.start()  # Ray would try for minutes, deaf to signals
+        ray.init(address=address, **common)
+        late.cancel()
     except (OSError, ValueError, RuntimeError, RayError) as error:
         why = (isinstance(error, OSError) and error.strerror) or " ".join(str(error).split())
         fail(f"no Ray cluster at {address} ({why}): start one with `ray start --head`, or give HOST:PORT of one")
