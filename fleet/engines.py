@@ -229,10 +229,15 @@ class Engines:
         while True:
             asked_s = time.monotonic()
             silent_s = SILENT_S if engine.status is not None else max(SILENT_S, deadline - asked_s)
+            answer = asyncio.ensure_future(engine.handle.status.remote(1000 * time.monotonic()))
             try:  # loading a model can keep it from answering
-                body = await asyncio.wait_for(engine.handle.status.remote(1000 * time.monotonic()), silent_s)
-            except TimeoutError:
-                raise TimeoutError(f"it has been silent for {silent_s:.0f} s") from None
+                for _ in range(2):  # a stall of this loop uses up one of them: answers are read after its timers
+                    await asyncio.wait({answer}, timeout=silent_s / 2)
+                if not answer.done():
+                    raise TimeoutError(f"it has been silent for {silent_s:.0f} s")
+            finally:
+                answer.cancel()
+            body = answer.result()
             if body is not None:
                 self._heard(engine, decode_status(body))
             elif asked_s >= deadline and engine.status is None:

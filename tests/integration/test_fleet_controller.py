@@ -162,6 +162,12 @@ async def test_cameras_of_an_engine_that_ends_or_is_silent_live_elsewhere_and_it
         monkeypatch.setattr(engines_module, "SILENT_S", 0.2)
         paused = cluster.handles["engine-2"]
         paused.paused = True
+        await passed(0.05)
+        paused.paused = False
+        time.sleep(0.25)  # the controller stalls: its timer has ended when it gets the answer
+        await passed(0.05)
+        paused.paused = True
+        assert controller.engines.lost == 1
         away = [RayError("the head is away")] * 2  # then engines can be ended again
         with mock.patch.object(ray, "kill", mock.Mock(wraps=Handle.kill, side_effect=away + [mock.DEFAULT] * 9)):
             await until(lambda: set(cluster.having().values()) == {"engine-1"} and paused.dead.done())
