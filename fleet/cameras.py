@@ -93,12 +93,19 @@ class Cameras:
 
     async def _put(self, camera_id: str, settings: Callable[[], Settings]) -> tuple[FleetCamera, bool]:
         async with self._turn:
-            before = self.all.get(camera_id)
-            camera = self._checked(camera_id, settings(), before)
+            before, known = self.all.get(camera_id), self.privacy.known(camera_id)
+            # In threads, because comparing masks takes long.
+            camera = await asyncio.to_thread(self._checked, camera_id, settings(), before)
             if before is None or camera.whole() != before.whole():
-                await self.write(self._keeping(camera))
+                await asyncio.to_thread(self.privacy.add, camera)
+                hidden = [one.model_dump(mode="json") for one in self.privacy.known(camera_id)]
+                hides = [camera_hidden(camera_id, hidden)] if hidden else []
+                try:
+                    await self.write([self._kept(camera_id, camera), *hides])
+                except NotSavedError:
+                    self.privacy.restore(camera_id, known)
+                    raise
                 self.all[camera_id] = camera
-                self.privacy.add(camera)
                 self._changed(camera_id)
                 logger.info("camera %s: %s", camera_id, "added" if before is None else "changed")
             return camera, before is None
@@ -120,11 +127,6 @@ class Cameras:
                 f"there are {len(self.all)} cameras, the limit of controller.http.max_cameras: remove one first"
             )
         return camera
-
-    def _keeping(self, camera: FleetCamera) -> list[Statement]:
-        hidden = HiddenCamera.of(camera)
-        hides = [camera_hidden(hidden.model_dump(mode="json"))] if hidden.masks or hidden.privacy != "off" else []
-        return [self._kept(camera.id, camera), *hides]
 
     def _kept(self, camera_id: str, camera: FleetCamera | None) -> Statement:
         configured = self._configured.get(camera_id)

@@ -18,12 +18,12 @@ from typing import Any
 from stream import file_lock, output_file
 from stream.settings.config_error import ConfigError
 
-VERSION = 2
+VERSION = 3
 _TABLES = """
 CREATE TABLE IF NOT EXISTS cameras (camera TEXT PRIMARY KEY, settings TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS places (camera TEXT PRIMARY KEY, generation INTEGER NOT NULL, engine TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS drains (engine TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS hidden (body TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hidden (camera TEXT PRIMARY KEY, known TEXT NOT NULL) WITHOUT ROWID;
 """
 
 Settings = Mapping[str, Any]
@@ -55,9 +55,9 @@ def camera_kept(camera: str, settings: Settings | None, configured: Settings | N
     return "INSERT OR REPLACE INTO cameras VALUES (?, ?)", (camera, None if settings is None else json.dumps(settings))
 
 
-def camera_hidden(hidden: Mapping[str, Any]) -> Statement:
-    """Keep what is hidden of a camera, also after it was removed."""
-    return "INSERT OR IGNORE INTO hidden VALUES (?)", (json.dumps(hidden, sort_keys=True),)
+def camera_hidden(camera: str, known: Sequence[Mapping[str, Any]]) -> Statement:
+    """Keep all that is known to be hidden of a camera, also after it was removed."""
+    return "INSERT OR REPLACE INTO hidden VALUES (?, ?)", (camera, json.dumps(known))
 
 
 def placed(camera: str, place: tuple[int, str | None] | None) -> Statement:
@@ -156,5 +156,5 @@ def _read(connection: sqlite3.Connection) -> Kept:
         },
         {row[0]: (row[1], row[2]) for row in connection.execute("SELECT * FROM places")},
         frozenset(name for (name,) in connection.execute("SELECT engine FROM drains")),
-        [json.loads(body) for (body,) in connection.execute("SELECT body FROM hidden")],
+        [hidden for (known,) in connection.execute("SELECT known FROM hidden") for hidden in json.loads(known)],
     )

@@ -14,7 +14,7 @@ import pytest
 from fleet.cameras import Cameras
 from fleet.settings import FleetConfig
 from fleet.store import Store, camera_kept
-from stream.cameras.changes import PrivateError
+from stream.cameras.changes import NotSavedError, PrivateError
 from support.waiting import settle
 
 RTSP = "rtsp://user:secret@10.0.0.7/1"
@@ -73,6 +73,18 @@ async def test_privacy_never_becomes_less_strict_also_after_removal_and_a_restar
     async with opened(tmp_path, configured) as cameras:
         with pytest.raises(PrivateError):
             await cameras.put("a", {"source": RTSP})
+
+
+async def test_what_is_hidden_is_kept_once_also_if_masks_are_renamed_or_cover_more(tmp_path: Path) -> None:
+    whole = {"points": [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]}
+    async with opened(tmp_path) as cameras:
+        for masks in (MASKS, {"renamed": MASKS["window"]}, {"whole": whole}):
+            await cameras.put("a", {"source": RTSP, "masks": masks})
+        cameras._store.close()
+        with pytest.raises(NotSavedError):
+            await cameras.put("b", {"source": RTSP, "masks": MASKS})
+        assert not cameras.privacy.known("b")
+    assert [list(one["masks"]) for one in Store(tmp_path / "fleet.db").open().hidden] == [["whole"]]
 
 
 async def test_a_camera_whose_kept_settings_are_not_valid_is_left_out_until_they_are_replaced(

@@ -37,7 +37,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     places = [stored.placed("door", (7, "engine-1")), stored.placed("door", (8, "engine-2"))]
     places += [stored.placed("dock", (9, None)), stored.placed("yard", (8, None)), stored.placed("yard", None)]
     drains = [stored.drained(name, drains) for name, drains in (("engine-1", True), ("b", True), ("b", False))]
-    hidden = [stored.camera_hidden({"id": "door", "masks": {}}), stored.camera_hidden({"masks": {}, "id": "door"})]
+    hidden = [stored.camera_hidden("door", [{"id": "door", "masks": masks}]) for masks in ({"a": 1}, {})]
     store.write([*cameras, *places, *drains, *hidden])
     store.close()
     assert content(store.path) == Kept(
