@@ -262,7 +262,8 @@ class Controller:
         states = [engine.state for engine in placement.engines.values() if engine.state is not None]
         capacity = sum(state.capacity for state in states) / len(states) if states else given.capacity
         usable = max(capacity * (1 - self.config.placement.headroom), 1e-9)
-        cost = sum(camera.cost for camera in placement.cameras.values() if camera.wish.enabled)
+        # One camera never needs two engines, whatever is expected of it.
+        cost = sum(min(camera.cost, usable) for camera in placement.cameras.values() if camera.wish.enabled)
         return min(max(math.ceil(cost / usable) + given.reserve, given.least), given.most)
 
     # -- what was decided ---------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ ANY_PORT = {
 """Several engines fit on a machine: their ports are given by the kernel."""
 _SECTION = re.compile(r"(?<![.\w])(http|publish)\.(?=[a-z])")
 """The beginning of the name of an engine's setting."""
+_TAG = re.compile(r"(?!(CPU|GPU|memory|object_store_memory)$)[A-Za-z0-9][\w.:/-]{0,127}(=[A-Za-z0-9][\w.-]{0,62})?")
 _OF_ENGINES = re.compile(r" \(PARTSTREAM_\w+\)")
 """Variables that only engines read."""
 
@@ -40,8 +41,6 @@ class FleetCamera(CameraConfig):
 
     pin: str | None = Field(
         None,
-        min_length=1,
-        max_length=128,
         description="Read it only on nodes with this tag, for example because they have a capture device: a resource "
         "of a Ray node, such as `gate-usb` or `node:10.0.0.3`, or a label, as `key=value`. Unset: on any node.",
     )
@@ -51,6 +50,13 @@ class FleetCamera(CameraConfig):
         le=100_000,
         description="Megapixels per second expected until they are measured; 1080p at 25 fps is 52.",
     )
+
+    @field_validator("pin")
+    @classmethod
+    def _pin_can_be_on_a_node(cls, pin: str | None) -> str | None:
+        if pin is not None and _TAG.fullmatch(pin) is None:
+            raise ValueError("give a resource of a Ray node other than its processors and memory, or a label")
+        return pin
 
     @model_validator(mode="after")
     def _a_device_is_pinned(self) -> FleetCamera:

@@ -88,6 +88,8 @@ async def test_placements_engines_and_drains_are_shown(tmp_path: Path) -> None:
         assert (status["drains"], status["cameras"]["failed"], status["wanted_engines"]) == (["engine-1"], 0, 2)
         states = [(engine["state"], engine["load"], engine["report"]["capacity"]) for engine in status["engines"]]
         assert states == [("draining", 0.0, 100.0), ("running", 80.0, 100.0)]
+        await client.ask("PUT", f"{CAMERAS}/huge", json={"source": "pattern:", "expected_mpx": 100_000})
+        assert (await client.get("/api/v1/status"))["wanted_engines"] == 2, "however large, it needs one engine"
 
 
 async def test_a_token_for_some_cameras_shows_only_these(tmp_path: Path) -> None:

@@ -56,6 +56,10 @@ def test_an_error_names_the_file_and_the_setting_and_shows_no_password(tmp_path:
         ({"cameras": [{"id": "a", "source": "/dev/video0"}]}, "`pin`"),
         ({"cameras": [{"id": "a", "source": "pattern:"}] * 2}, "camera id 'a'"),
         ({"cameras": [{"id": "a", "source": RTSP, "pin": ["x"]}]}, "cameras.0 (a).pin: "),
+        *(
+            ({"cameras": [{"id": "a", "source": RTSP, "pin": pin}]}, "cameras.0 (a).pin: ")
+            for pin in ("GPU", "a=!in(", "=x", "!x=y", "", "x" * 129)
+        ),
         ({"cameras": [{"id": ["secret"]}]}, "cameras.0.id: "),
     ]
     for content, text in wrong:
