@@ -150,7 +150,7 @@ class Engines:
         """Make an engine's actor if it is not there yet, and follow it to its end."""
         try:
             if engine.handle is None:
-                engine.handle = await self._made(engine)
+                engine.handle = await asyncio.to_thread(self._actor, engine)  # it waits for Ray's head
             if engine.leaving is not None:
                 raise TimeoutError("it was stopped before it was made")
             described = await engine.handle.describe.remote()
@@ -185,9 +185,6 @@ class Engines:
             self.ended[engine.name] = engine
             self.lost += 1
         self._on_end(engine)
-
-    async def _made(self, engine: Engine) -> Any:
-        return await asyncio.to_thread(self._actor, engine)  # it waits for Ray's head
 
     def _actor(self, engine: Engine) -> Any:
         given = self._config.engines

@@ -129,18 +129,9 @@ class ControllerConfig(Section):
     @property
     def publishing(self) -> PublishConfig:
         """The directory's settings as a publisher's."""
-        return PublishConfig.model_validate(
-            {
-                "endpoint": self.directory,
-                "replay": self.replay,
-                "high_water_mark": 4096,
-                "history_messages": 64,
-                "history_bytes": 16 << 20,
-                "curve_secret_key_file": self.curve_secret_key_file,
-                "curve_allowed_keys": self.curve_allowed_keys,
-                "allow_plaintext": self.allow_plaintext,
-            }
-        )
+        own = self.model_dump(include={"replay", "curve_secret_key_file", "curve_allowed_keys", "allow_plaintext"})
+        queues = {"high_water_mark": 4096, "history_messages": 64, "history_bytes": 16 << 20}
+        return PublishConfig.model_validate({"endpoint": self.directory} | own | queues)
 
 
 class EnginesConfig(Section):

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Annotated, Literal, get_args
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from fleet.controller import Controller, suffers
 from fleet.engines import Engine
@@ -25,13 +25,7 @@ FleetCameraState = Literal[CameraState, "unplaced", "disabled"]
 COUNTED = ("live", "connecting", "reconnecting", "stalled", "ended", "failed", "unplaced", "disabled")
 
 
-class View(BaseModel):
-    """A response or a part of it."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class FleetCameraStatusView(View):
+class FleetCameraStatusView(BaseModel):
     """The state of a camera of a fleet."""
 
     state: FleetCameraState = Field(
@@ -47,7 +41,7 @@ class FleetCameraStatusView(View):
     megapixels_per_s: float = Field(ge=0, description="Decoded megapixels per second: measured, else expected.")
 
 
-class FleetPlaceView(View):
+class FleetPlaceView(BaseModel):
     """The placement of a camera."""
 
     state: CameraPlacement = Field(description="`moving`: `previous` goes on until the camera is live at `engine`.")
@@ -57,7 +51,7 @@ class FleetPlaceView(View):
     previous: str | None = Field(description="While it moves, the engine that had it before.")
 
 
-class FleetCameraView(View):
+class FleetCameraView(BaseModel):
     """A camera of a fleet."""
 
     id: str = Field(description="The camera's id.")
@@ -69,7 +63,7 @@ class FleetCameraView(View):
     place: FleetPlaceView
 
 
-class FleetCameraListView(View):
+class FleetCameraListView(BaseModel):
     """All cameras."""
 
     cameras: list[FleetCameraView]
