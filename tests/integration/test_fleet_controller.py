@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -125,14 +126,14 @@ async def test_an_engine_is_replaced_although_no_other_has_room_for_its_cameras(
 async def test_the_end_of_a_fleet_leaves_no_engine_also_while_one_is_made_or_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, ray_answers = LocalEngines._made, asyncio.Event()
+    original, ray_answers = LocalEngines._actor, threading.Event()
 
-    async def made(engines: LocalEngines, engine: Engine) -> Any:
+    def actor(engines: LocalEngines, engine: Engine) -> Any:
         if engine.name == "engine-3":
-            await ray_answers.wait()
-        return await original(engines, engine)
+            ray_answers.wait(30)
+        return original(engines, engine)
 
-    monkeypatch.setattr(LocalEngines, "_made", made)
+    monkeypatch.setattr(LocalEngines, "_actor", actor)
     async with serving(configured(tmp_path, cameras=cameras(2), engines=TWO)) as (controller, _, cluster):
         await until(lambda: settled(controller, cluster, 2))
         controller.engines.make()

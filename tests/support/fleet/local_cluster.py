@@ -192,14 +192,18 @@ class LocalEngines(Engines):
     def __init__(self, cluster: LocalCluster, *more: Any) -> None:
         super().__init__(*more)
         self._cluster = cluster
+        self._loop = asyncio.get_running_loop()
 
     def adopt(self) -> None:
         for name, handle in self._cluster.handles.items():
             if not handle.dead.done():
                 self._begin(Engine(name, handle=handle))
 
-    async def _made(self, engine: Engine) -> Any:
-        return self._cluster.made(engine.name, engine.pin)
+    def _actor(self, engine: Engine) -> Any:
+        async def made() -> Handle:
+            return self._cluster.made(engine.name, engine.pin)
+
+        return asyncio.run_coroutine_threadsafe(made(), self._loop).result()  # this runs in a thread
 
 
 def cameras(count: int, **settings: Any) -> list[dict[str, Any]]:
