@@ -18,7 +18,6 @@ from run_stream import app
 from stream.messaging.curve.keys import KeyPair, read_pair, read_public
 from support.fleet.proxy_process import PlainClient, ProxyProcess, plain_client, proxy_process
 from support.fleet.published_fleet import Directory, PublishingEngine, directory, engine
-from support.ports import reserved_port
 from support.waiting import until
 
 PREFIXES = 6
@@ -130,32 +129,6 @@ async def test_only_selected_kinds_and_cameras_are_passed_on() -> None:
             north.stats()
             await client.read_until(frame(north, "door", 1))
             assert client.topics() == {"results/v1/door/", "stats/v1/"}
-
-
-@pytest.mark.soak
-async def test_a_proxy_waits_for_the_directory_and_goes_on_without_it_and_with_the_next_one() -> None:
-    port = reserved_port()
-    address = {"endpoint": f"tcp://127.0.0.1:{port}"}
-    async with (
-        engine("north") as north,
-        engine("south") as south,
-        proxy_process(f"fleet://127.0.0.1:{port}") as proxy,
-        plain_client(proxy.endpoint, "results/v1/") as client,
-    ):
-        await proxy.logged(f"Nothing answers at fleet://127.0.0.1:{port} yet")
-        async with directory(**address) as fleet:
-            fleet.place("door", 1, north)
-            await followed(north)
-            sent = [frame(north, "door", 1)]
-            await client.read_until(sent[-1])
-        sent.append(frame(north, "door", 1))
-        await client.read_until(sent[-1])
-        async with directory(**address) as fleet:
-            fleet.place("door", 2, south, previous=north)
-            await followed(south)
-            sent.append(frame(south, "door", 2))
-            await client.read_until(sent[-1])
-        assert [body for _, body in client.received] == sent
 
 
 @pytest.mark.soak

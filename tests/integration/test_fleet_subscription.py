@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -319,6 +320,22 @@ async def test_a_wait_that_is_cancelled_repeatedly_loses_nothing_and_one_ends_wh
         one.messages.close()
         with pytest.raises(StopAsyncIteration):
             await waiting
+
+
+async def test_the_subscribe_command_reads_a_fleet() -> None:
+    command = (sys.executable, "run_stream.py", "subscribe")
+    async with directory() as fleet, engine("north") as north:
+        fleet.place("door", 1, north)
+        process = await asyncio.create_subprocess_exec(*command, fleet.fleet, "--raw", stdout=asyncio.subprocess.PIPE)
+        try:
+            await until(lambda: north.publisher.subscriptions > 0)
+            sent = north.frame("door", 1)
+            assert process.stdout is not None
+            while json.decode(await process.stdout.readline()).get("run") != sent.run:
+                pass  # the places
+        finally:
+            process.kill()
+            await process.wait()
 
 
 def test_what_is_not_for_a_fleet_or_no_address_is_refused() -> None:

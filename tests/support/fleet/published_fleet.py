@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,9 +14,6 @@ from stream.messaging.publisher import Publisher
 from stream.results import Alert, EngineAddress, Event, Frame, Place, Stats, Status
 from support.engines.archiving import publishing
 from support.incidents import alert
-from support.slow_work import pace
-
-INTERVAL_S = 0.01
 
 
 class PublishingEngine:
@@ -99,29 +92,3 @@ async def directory(**settings: Any) -> AsyncIterator[Directory]:
     """Run a directory."""
     async with publishing(secrets.token_hex(16), **settings) as publisher:
         yield Directory(publisher)
-
-
-@contextmanager
-def engine_process(*cameras: str) -> Iterator[tuple[SpawnProcess, EngineAddress]]:
-    """Run a process that publishes results of cameras with generation 1, until it is killed. Yield its address, too."""
-    spawning = multiprocessing.get_context("spawn")
-    here, there = spawning.Pipe()
-    process = spawning.Process(target=_publish_until_killed, args=(there, cameras))
-    process.start()
-    try:
-        yield process, here.recv()
-    finally:
-        process.kill()
-        process.join()
-
-
-def _publish_until_killed(told: Connection, cameras: tuple[str, ...]) -> None:
-    async def publish() -> None:
-        async with engine("process") as own:
-            told.send(own.address)
-            while True:
-                for camera in cameras:
-                    own.frame(camera, 1)
-                await pace(INTERVAL_S)
-
-    asyncio.run(publish())
