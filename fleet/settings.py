@@ -31,7 +31,10 @@ ANY_PORT = {
 """Several engines fit on a machine: their ports are given by the kernel."""
 _SECTION = re.compile(r"(?<![.\w])(http|publish)\.(?=[a-z])")
 """The beginning of the name of an engine's setting."""
-_TAG = re.compile(r"(?!(CPU|GPU|memory|object_store_memory)$)[A-Za-z0-9][\w.:/-]{0,127}(=[A-Za-z0-9][\w.-]{0,62})?")
+_NAME = r"[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?"
+_WHOLE = "CPU|GPU|TPU|HPU|NPU|TTNPU|RBLN|MBLT|FURIOSA|neuron_cores|memory|object_store_memory"
+"""Resources that Ray gives by the piece only, or by settings of their own."""
+_TAG = re.compile(rf"(?!(?:{_WHOLE})$)[A-Za-z0-9][\w.:/-]{{0,127}}|(?:{_NAME}/)?{_NAME}={_NAME}", re.ASCII)
 _OF_ENGINES = re.compile(r" \(PARTSTREAM_\w+\)")
 """Variables that only engines read."""
 
@@ -55,7 +58,7 @@ class FleetCamera(CameraConfig):
     @classmethod
     def _pin_can_be_on_a_node(cls, pin: str | None) -> str | None:
         if pin is not None and _TAG.fullmatch(pin) is None:
-            raise ValueError("give a resource of a Ray node other than its processors and memory, or a label")
+            raise ValueError("give a resource of a Ray node, but not processors or memory, or a label as `key=value`")
         return pin
 
     @model_validator(mode="after")

@@ -58,7 +58,7 @@ def test_an_error_names_the_file_and_the_setting_and_shows_no_password(tmp_path:
         ({"cameras": [{"id": "a", "source": RTSP, "pin": ["x"]}]}, "cameras.0 (a).pin: "),
         *(
             ({"cameras": [{"id": "a", "source": RTSP, "pin": pin}]}, "cameras.0 (a).pin: ")
-            for pin in ("GPU", "a=!in(", "=x", "!x=y", "", "x" * 129)
+            for pin in ("GPU", "TPU", "a=!in(", "=x", "!x=y", "a:b=c", "a=b-", "aé=b", "", "x" * 129)
         ),
         ({"cameras": [{"id": ["secret"]}]}, "cameras.0.id: "),
     ]
