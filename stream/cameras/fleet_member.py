@@ -53,6 +53,7 @@ class FleetReport:
         self._measured_capacity: float | None = None
         self._measured_s: float | None = None
         self._busy_s = 0.0
+        self._pixels = 0.0
         self._missed: dict[FrameRing, int] = {}
         self._ages: dict[FrameRing, Cumulative] = {}
 
@@ -88,8 +89,9 @@ class FleetReport:
         busy_s = self._load.batches.sum
         live = [camera for camera in self._cameras.running.values() if camera.ring.policy == "latest"]
         load = self._load.report()
+        pixels = sum(map(_pixels, self._cameras.running.values()))
         capacity = self._capacity(
-            sum(map(_pixels, self._cameras.running.values())),
+            pixels if self._pixels else 0.0,  # the first second of a camera is not a whole one
             (busy_s - self._busy_s) / seconds,
             eased=load.ease_level > 0 or load.overloaded,
         )
@@ -105,7 +107,7 @@ class FleetReport:
             ease_level=load.ease_level,
             max_ease_level=load.max_ease_level,
         )
-        self._busy_s, self._missed, self._ages = busy_s, missed, ages
+        self._busy_s, self._pixels, self._missed, self._ages = busy_s, pixels, missed, ages
 
     def _capacity(self, pixels: float, busy: float, *, eased: bool) -> float:
         """Return the capacity after a measurement: the load, over the share of the time in which the model worked.

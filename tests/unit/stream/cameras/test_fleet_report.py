@@ -39,12 +39,14 @@ class Reported:
 def test_the_capacity_is_the_load_over_the_share_of_the_time_in_which_the_model_works() -> None:
     one = Reported()
     assert one.report.engine(0.0).capacity == 100.0
+    one.batches.observe(0.9)
+    assert one.report.engine(1.0).capacity == 100.0, "the camera is live since a part of the second only"
     one.batches.observe(0.25)
-    assert one.report.engine(0.5).capacity == 100.0, "not measured yet"
-    assert one.report.engine(1.0).capacity == 40.0
+    assert one.report.engine(1.5).capacity == 100.0, "not measured yet"
+    assert one.report.engine(2.0).capacity == 40.0
     one.batches.observe(0.5)
-    assert one.report.engine(2.0).capacity == pytest.approx(40 + LEARNED * (20 - 40))
-    assert one.report.engine(3.0).capacity == pytest.approx(36.0), "a model that hardly works tells nothing"
+    assert one.report.engine(3.0).capacity == pytest.approx(40 + LEARNED * (20 - 40))
+    assert one.report.engine(4.0).capacity == pytest.approx(36.0), "a model that hardly works tells nothing"
 
 
 def test_ages_and_drops_are_those_since_the_last_report() -> None:
