@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -31,6 +31,8 @@ REST_S = 60.0
 """How long a placed camera stays, although its engine has too much to do."""
 REFUSED_S = 60.0
 """How long an engine that refused a camera, or did not get it live, is not given it again."""
+RELIEVED_AT_ONCE = 2000
+"""Cameras of a fleet for each of which, beyond the first, one more leaves engines with too much to do in a second."""
 DRAINED_AT_ONCE = 8
 """Cameras of a drained engine that move at the same time."""
 SUFFERS_S = 5.0
@@ -59,12 +61,6 @@ class PlacementSettings(Section):
         ge=0,
         le=60,
         description="How long the old engine of a camera that moves goes on, if the new one does not get it live.",
-    )
-    moves_per_minute: int = Field(
-        default=30,
-        ge=0,
-        le=10_000,
-        description="Maximum cameras a minute that leave engines with too much to do; 0 for none.",
     )
 
 
@@ -173,7 +169,6 @@ class Placement:
         """Cameras that are to be live, and until when."""
         self._freest: list[tuple[float, str]] = []
         """What engines have free, negated, and their names, in order. They are those that may get cameras."""
-        self._relieved_s: deque[float] = deque()
 
     def restore(self, camera: str, wish: Wish, generation: int, engine: str | None) -> None:
         """Take over a camera as written, before the first tick. An engine that does not report has to be `gone`."""
@@ -313,10 +308,9 @@ class Placement:
     def _balance(self, now_s: float) -> None:
         """Let engines that suffer each give a camera to one that has clearly less to do even then: this ends."""
         suffering = {name: one for name, one in self.engines.items() if one.suffers_s is not None}
-        while self._relieved_s and self._relieved_s[0] <= now_s - 60:
-            self._relieved_s.popleft()
+        last = self.moves["overload"] + len(self.cameras) // RELIEVED_AT_ONCE
         for engine in sorted(suffering.values(), key=lambda one: (-one.share(), one.name)):
-            if len(self._relieved_s) >= self._settings.moves_per_minute:
+            if self.moves["overload"] > last:
                 return
             since_s, most = now_s - REST_S, engine.share() / BALANCE_ABOVE
             rested = [one for one in engine.cameras.values() if one.live and one.placed_s <= since_s]
@@ -325,7 +319,6 @@ class Placement:
                 other = self._best(camera, now_s, suffering)
                 if other is not None and other.share(camera.cost) < most:
                     self._assign(camera, other, "overload", f"{engine.name} has too much to do", now_s)
-                    self._relieved_s.append(now_s)
                     break
 
     def _empty(self, engine: Engine, now_s: float) -> None:

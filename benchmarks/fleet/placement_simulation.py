@@ -185,18 +185,14 @@ def main(
     cameras: Annotated[int, typer.Option(min=1, help="Cameras.")] = 100_000,
     engines: Annotated[int, typer.Option(min=1, help="Engines.")] = 2000,
     minutes: Annotated[int, typer.Option(min=1, help="Virtual minutes in which nothing happens.")] = 2,
-    moves_per_minute: Annotated[
-        int, typer.Option(min=0, help="The placement's setting; its default suits a few hundred engines.")
-    ] = 300,
     json: JsonOption = None,
 ) -> None:
     """Cost of placing a fleet's cameras, and moves, with simulated engines on a virtual clock."""
     console, host = Console(width=160), machine.describe()
-    phases = Simulation(cameras, engines, minutes, PlacementSettings(moves_per_minute=moves_per_minute)).run()
+    phases = Simulation(cameras, engines, minutes, PlacementSettings()).run()
     print_phases(phases, console)
     print_machine(host, console)
-    load = {"cameras": cameras, "engines": engines, "moves_per_minute": moves_per_minute}
-    content = {"load": load, "phases": [asdict(phase) for phase in phases]}
+    content = {"load": {"cameras": cameras, "engines": engines}, "phases": [asdict(phase) for phase in phases]}
     write_json(json or RESULTS / "placement_simulation.json", with_header("placing-simulation", host, content))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+import fleet.placement as placement_module
 from fleet.placement import Camera, EngineState, Placement, PlacementSettings, Seen, Wish
 from support.examples import examples
 
@@ -219,7 +221,7 @@ def test_a_camera_that_is_not_live_in_time_goes_elsewhere_and_comes_to_rest() ->
 
 
 def test_an_engine_that_suffers_gives_rested_cameras_one_by_one_until_the_other_would_have_as_much_to_do() -> None:
-    fleet = fleet_of({"a": 100}, cameras=6, moves_per_minute=2)
+    fleet = fleet_of({"a": 100}, cameras=6)
     fleet.join("b")
     fleet.tick(10)
     fleet.join("c", 300)
@@ -227,12 +229,21 @@ def test_an_engine_that_suffers_gives_rested_cameras_one_by_one_until_the_other_
         fleet.engines[name] = fleet.engines[name]._replace(suffers=True)
     fleet.tick(5)
     assert fleet.used() == {"a"}, "cameras move that were placed just now, or to level the load"
-    for _ in range(80):
+    for _ in range(680):
         fleet.tick()
         assert len(fleet.placement.engines["a"].leaving) <= 1
-    assert len(fleet.placement.engines["b"].cameras) == 2
-    fleet.tick(600)
     assert len(fleet.placement.engines["b"].cameras) == fleet.placement.moves["overload"] == 3
+
+
+def test_the_larger_a_fleet_the_more_cameras_leave_engines_that_suffer_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement_module, "RELIEVED_AT_ONCE", 5)
+    fleet = fleet_of(dict.fromkeys("abcde", 100), cameras=10)
+    fleet.join("z", 1000)
+    for name in "abcde":
+        fleet.engines[name] = fleet.engines[name]._replace(suffers=True)
+    while not fleet.placement.moves["overload"]:
+        fleet.tick()
+    assert fleet.placement.moves["overload"] == 3
 
 
 def test_a_cost_that_fits_nowhere_keeps_a_camera_from_engines_only_for_a_while() -> None:
