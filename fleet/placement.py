@@ -431,9 +431,8 @@ class Placement:
         if now_s < camera.retry_s or self._best(camera, math.inf) is not None:
             return "refused", camera.refused
         which = "no engine" if pin is None else f"no engine that has {pin}"
-        free = next((-free for free, name in self._freest if _fits(camera, self.engines[name])), None)
-        left = "all are full" if free is None else f"at most {free:.3g} are free"
-        return "no_room", f"{which} has room: it needs {camera.cost:.3g} Mpx/s, {left}"
+        needs = f"{max(camera.cost if camera.measured else camera.wish.cost, 0.1):.1f} Mpx/s"
+        return "no_room", f"{which} has room for {needs}: add a Ray node with room, or raise engines.most"
 
     def _best(self, camera: Camera, now_s: float, but: Collection[str | None] = ()) -> Engine | None:
         """Return the freest engine that may have a camera; None if none has room for its cost."""

@@ -83,7 +83,7 @@ class FleetEngineView(msgspec.Struct, frozen=True):
         ),
     ]
     since_s: Annotated[float, about("Seconds since it waits, starts, runs or was lost.")]
-    message: Annotated[str, about("Why it is lost; empty if it is not.")]
+    message: Annotated[str, about("Why it is lost, or which camera can't leave it, and why; empty if neither is so.")]
     cameras: Annotated[int, about("Cameras that it has.")]
     load: Annotated[float, about("Megapixels per second of its cameras.")]
     suffers: Annotated[bool, about("Whether it has too much to do: it drops frames, is late, or reports overload.")]
@@ -179,12 +179,13 @@ def status_view(controller: Controller) -> FleetStatusView:
 def _engine_view(controller: Controller, engine: Engine) -> FleetEngineView:
     now_s, placed = time.monotonic(), controller.placement.engines.get(engine.name)
     report = engine.status.report if engine.status is not None and engine.state == "running" else None
+    stay = [f"{one.name}: {one.reason}" for one in placed.cameras.values() if one.code] if placed is not None else []
     return FleetEngineView(
         engine=engine.name,
         node=engine.node,
         state=engine_state(controller, engine),
         since_s=max(now_s - engine.since_s, 0.0),
-        message=engine.why,
+        message=engine.why or "".join(stay[:1]),
         cameras=len(placed.cameras) + len(placed.leaving) if placed is not None else 0,
         load=max(placed.load, 0.0) if placed is not None else 0.0,
         suffers=report is not None and suffers(report),

@@ -46,7 +46,7 @@ def drain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: Token
     Returns at once; `status` shows when it is empty. Cameras that are pinned to it stay without an engine.
     """
     ControllerClient(url, token).ask("POST", "fleet", "drain", name)
-    say(f"{name} is being drained")
+    say(f"{name} is being drained: `partstream fleet status` shows when it is empty, or why it can't be")
 
 
 def undrain_command(name: NameArgument, url: UrlOption = DEFAULT_URL, token: TokenOption = None) -> None:
@@ -134,6 +134,7 @@ def _remarks(engine: dict[str, Any]) -> list[str]:
         }
         return [of_states[engine["state"]]] if engine["state"] in of_states else []
     remarks = ["has all cameras in skeleton mode"] if report["privacy"] == "skeleton" else []
+    remarks += [f"keeps {engine['message']}"] if engine["message"] else []
     level, load, capacity = report["ease_level"], engine["load"], report["capacity"]
     more = load > capacity > 0
     if more or engine["suffers"]:

@@ -62,7 +62,8 @@ async def test_engines_cameras_without_one_and_what_engines_wait_for_are_shown(t
 
 
 async def test_engines_and_cameras_that_need_attention_are_named_with_what_is_wrong(tmp_path: Path) -> None:
-    async with serving(configured(tmp_path, cameras=cameras(2))) as (_, client, cluster):
+    config = configured(tmp_path, cameras=cameras(2), engines={"most": 1})
+    async with serving(config) as (_, client, cluster):
         await shows(client, "cameras: 2 live")
         engine = cluster["engine-1"]
         plain = engine.report
@@ -73,6 +74,8 @@ async def test_engines_and_cameras_that_need_attention_are_named_with_what_is_wr
         ):
             engine.report = msgspec.structs.replace(plain, **report)
             assert (await shows(client, shown)).exit_code == 0
+        assert "`partstream fleet status` shows when it is empty" in (await fleet(client, "drain", "engine-1")).output
+        await shows(client, "engine-1 keeps c0: engine-1 is being drained, but all engines are being drained")
         engine.camera = CameraReport(0, "ended", reason="bad_address", message="it is no address")
         for command in (("status",), ("camera", "list")):
             await shows(client, "c0 has failed on engine-1 (bad_address): it is no address", *command)
