@@ -50,17 +50,10 @@ class PlacementSettings(Section):
         default=0.1, ge=0, le=0.9, description="Share of each engine's capacity that is left free, because costs vary."
     )
     live_within_s: float = Field(
-        default=10.0,
-        ge=1,
-        le=600,
-        description="A camera that is not live on its new engine within this time goes to another one. Each further "
-        "attempt is given twice the time.",
+        default=10.0, ge=1, le=600, description="Time to get a camera live, twice as long for each further engine."
     )
     hand_over_s: float = Field(
-        default=5.0,
-        ge=0,
-        le=60,
-        description="How long the old engine of a camera that moves goes on, if the new one does not get it live.",
+        default=5.0, ge=0, le=60, description="How long its old engine goes on, if the new one does not get it live."
     )
 
 
@@ -421,13 +414,12 @@ class Placement:
 
     def _why(self, camera: Camera, now_s: float) -> tuple[Code, str]:
         """Return a code and a sentence without full stop that say why no engine is found for a camera."""
-        pin, engines = camera.wish.pin, self.engines.values()
-        if not any(_fits(camera, one) and one.name not in self.drains for one in engines):
-            drained = any(_fits(camera, one) for one in engines)
+        pin, fitting = camera.wish.pin, {one.name for one in self.engines.values() if _fits(camera, one)}
+        if fitting <= self.drains:
             if pin is None:
-                return "no_engine", "all engines are being drained" if drained else "no engine has started yet"
-            code: Code = "pin_drained" if drained else "pin_absent"
-            return code, f"it is pinned to {pin}, which {'is being drained' if drained else 'no engine has'}"
+                return "no_engine", "all engines are being drained" if fitting else "no engine has started yet"
+            code: Code = "pin_drained" if fitting else "pin_absent"
+            return code, f"it is pinned to {pin}, which {'is being drained' if fitting else 'no engine has'}"
         if now_s < camera.retry_s or self._best(camera, math.inf) is not None:
             return "refused", camera.refused
         which = "no engine" if pin is None else f"no engine that has {pin}"
