@@ -423,7 +423,8 @@ class Placement:
         if now_s < camera.retry_s or self._best(camera, math.inf) is not None:
             return "refused", camera.refused
         which = "no engine" if pin is None else f"no engine that has {pin}"
-        needs = f"{max(camera.cost if camera.measured else camera.wish.cost, 0.1):.1f} Mpx/s"
+        cost, kind = (camera.cost, "") if camera.measured else (camera.wish.cost, "expected ")
+        needs = f"{kind}{max(cost, 0.1):.1f} Mpx/s"
         return "no_room", f"{which} has room for {needs}: add a Ray node with room, or raise engines.most"
 
     def _best(self, camera: Camera, now_s: float, but: Collection[str | None] = ()) -> Engine | None:

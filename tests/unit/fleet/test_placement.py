@@ -148,7 +148,7 @@ def test_a_camera_without_room_says_what_it_needs_and_is_placed_when_an_engine_j
     fleet.join("a", 3)
     fleet.decide()
     for _ in range(4):  # it counts less each second, because it may be wrong
-        assert camera.code == "no_room" and camera.reason.startswith("no engine has room for 12.0 Mpx/s: add a ")
+        assert camera.code == "no_room" and camera.reason.startswith("no engine has room for expected 12.0 Mpx/s: ")
         fleet.tick()
     assert fleet.placement.missing() == {None}
     fleet.join("b")
