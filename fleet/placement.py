@@ -424,8 +424,7 @@ class Placement:
             return "refused", camera.refused
         which = "no engine" if pin is None else f"no engine that has {pin}"
         cost, kind = (camera.cost, "") if camera.measured else (camera.wish.cost, "expected ")
-        needs = f"{kind}{max(cost, 0.1):.1f} Mpx/s"
-        return "no_room", f"{which} has room for {needs}: add a Ray node with room, or raise engines.most"
+        return "no_room", f"{which} has room for {kind}{max(cost, 0.1):.1f} Mpx/s: add a node, or raise engines.most"
 
     def _best(self, camera: Camera, now_s: float, but: Collection[str | None] = ()) -> Engine | None:
         """Return the freest engine that may have a camera; None if none has room for its cost."""
