@@ -1,4 +1,4 @@
-"""Pictures that torch makes from planes agree with those of swscale, and so do the model's results."""
+"""Pictures of slots and of their regions that torch makes from planes agree with those of swscale, and so do results."""
 
 from __future__ import annotations
 
@@ -9,16 +9,25 @@ import torch
 from av.video.reformatter import ColorRange, Colorspace
 
 from ring_buffers.frames import LUMA_SHARES, Colours, FrameMeta, Lease, Matrix, SlotFormat
-from ring_buffers.slot_writers import frame_colours, picture_writer
+from ring_buffers.slot_writers import RgbWriter, frame_colours, picture_writer
 from stages.detection.keypoint_detector import KeypointDetector
 from stages.detection.movenet.movenet import MoveNet, slot_format
-from stages.detection.views.slot_pictures import planes_for, stack_slots
-from stages.device.plane_pictures import device_pictures
+from stages.detection.views.slot_pictures import (
+    cut_picture,
+    planes_for,
+    region_content,
+    region_pictures,
+    stack_slots,
+    whole_picture,
+)
+from stages.device.plane_pictures import cut_pictures, device_pictures
+from stages.looks import REGION_SIDE, Region
 from stages.pipeline import Pipeline
 from stages.profiles import load_checkpoint
 from stages.settings import ModelSettings, PipelineSettings
 from stages.third_party import weights
 from stages.types import FrameAnalysis
+from support.models.footage_frames import CPU, frame_of, lent
 
 NEAR = 8
 """In pixels of the 768x576 street, where people are about 80 pixels high."""
@@ -33,61 +42,38 @@ SPACES: dict[Matrix, Colorspace] = {
     "smpte240m": Colorspace.SMPTE240M,
     "bt2020": Colorspace.BT2020,
 }
+STREET, ATHLETE = ("vtest", "vtest.avi", 100), ("sports2d", "demo.mp4", 80)
+"""768x576 in BT.601, and 1768x994 in BT.709."""
+STREET_REGIONS = [Region(430, 180, 160), Region(200, 120, 256, 5, 8), Region(512, 192, 384, 8, 3), Region(0, 0, 768)]
 
 
-def read_frames(asset: str, file: str, first: int, count: int) -> list[av.VideoFrame]:
-    frames: list[av.VideoFrame] = []
-    with av.open(str(weights.locate(asset, file))) as container:
-        for number, frame in enumerate(container.decode(video=0)):
-            if number >= first:
-                frames.append(frame)
-            if len(frames) == count:
-                break
-    return frames
+def by_swscale(frame: av.VideoFrame, detector_size: tuple[int, int] | None) -> np.ndarray:
+    """Return the picture that a camera's thread writes: uint8 [H, W, 3]."""
+    format = slot_format((frame.width, frame.height), detector_size)
+    picture = np.zeros(format.shape, np.uint8)
+    picture_writer(format).write(frame, picture)
+    return picture
 
 
-@pytest.fixture(scope="module")
-def street() -> av.VideoFrame:
-    """768x576, BT.601."""
-    return read_frames("vtest", "vtest.avi", 400, 1)[0]
-
-
-@pytest.fixture(scope="module")
-def athlete() -> av.VideoFrame:
-    """1768x994, BT.709."""
-    return read_frames("sports2d", "demo.mp4", 80, 1)[0]
-
-
-def both(frame: av.VideoFrame, detector_size: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return swscale's picture and the one made from planes: uint8 [H, W, 3] each."""
-    size = (frame.width, frame.height)
-    by_swscale = slot_format(size, detector_size)
-    expected = np.zeros(by_swscale.shape, np.uint8)
-    picture_writer(by_swscale).write(frame, expected)
-    plain = planes_for(slot_format)(size, detector_size)
-    format = SlotFormat(plain.pixels, plain.size, plain.content, plain.target, frame_colours(frame))
-    planes = np.zeros(format.shape, np.uint8)
-    picture_writer(format).write(frame, planes)
-    found = device_pictures(torch.from_numpy(planes)[None], format)[0].numpy()
+def assert_near(frame: av.VideoFrame, detector_size: tuple[int, int] | None) -> None:
+    """Compare the picture that torch makes from planes with swscale's."""
+    lease = lent(frame, detector_size)
+    found = device_pictures(torch.from_numpy(lease.picture)[None], lease.meta.format)[0].numpy()
+    expected = by_swscale(frame, detector_size)
     assert found.shape == expected.shape and found.dtype == np.uint8
-    return expected, found
-
-
-def distance(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
-    return np.abs(expected.astype(int) - found.astype(int))
-
-
-@pytest.mark.parametrize("size", [None, (768, 576), (640, 480), (384, 288), (320, 256), (256, 256)])
-def test_pictures_of_the_street_agree_with_swscale(street: av.VideoFrame, size: tuple[int, int] | None) -> None:
-    off = distance(*both(street, size))
+    off = np.abs(expected.astype(int) - found.astype(int))
     assert off.max() <= MAX_DIFFERENCE and off.mean() <= MEAN_DIFFERENCE
 
 
-@pytest.mark.parametrize("size", [None, (960, 544), (640, 384), (256, 256)])
-def test_pictures_with_bt709_colours_agree_with_swscale(athlete: av.VideoFrame, size: tuple[int, int] | None) -> None:
-    assert frame_colours(athlete) == Colours("bt709", False)
-    off = distance(*both(athlete, size))
-    assert off.max() <= MAX_DIFFERENCE and off.mean() <= MEAN_DIFFERENCE
+@pytest.mark.parametrize("size", [None, (640, 480), (256, 256)])
+@pytest.mark.parametrize("footage", [STREET, ATHLETE])
+def test_pictures_of_footage_agree_with_swscale_and_on_the_host_equal_those_of_the_cameras_thread(
+    footage: tuple[str, str, int], size: tuple[int, int] | None
+) -> None:
+    frame = frame_of(*footage)
+    assert_near(frame, size)
+    lease = lent(frame, size)
+    assert np.array_equal(whole_picture(lease.picture, lease.meta.format), by_swscale(frame, size))
 
 
 def smooth(width: int, height: int, colours: Colours) -> av.VideoFrame:
@@ -96,9 +82,8 @@ def smooth(width: int, height: int, colours: Colours) -> av.VideoFrame:
     low, high = (0, 255) if colours.full_range else (16, 235)
     for plane, phase in zip(frame.planes, (0.0, 2.1, 4.2), strict=True):
         x, y = np.meshgrid(np.linspace(0, 3, plane.width), np.linspace(0, 2, plane.height))
-        values = (low + (high - low) * (0.5 + 0.45 * np.sin(x + y + phase))).astype(np.uint8)
         rows = np.zeros((plane.height, plane.line_size), np.uint8)
-        rows[:, : plane.width] = values
+        rows[:, : plane.width] = (low + (high - low) * (0.5 + 0.45 * np.sin(x + y + phase))).astype(np.uint8)
         plane.update(rows.tobytes())
     frame.colorspace = SPACES[colours.matrix]
     frame.color_range = ColorRange.JPEG if colours.full_range else ColorRange.MPEG
@@ -110,49 +95,60 @@ def smooth(width: int, height: int, colours: Colours) -> av.VideoFrame:
 def test_colours_of_every_matrix_and_range_agree_with_swscale(matrix: Matrix, full_range: bool) -> None:
     frame = smooth(640, 480, Colours(matrix, full_range))
     assert frame_colours(frame) == Colours(matrix, full_range)
-    expected, found = both(frame, (320, 256))
-    assert distance(expected, found).max() <= MAX_DIFFERENCE
+    assert_near(frame, (320, 256))
 
 
-@pytest.mark.parametrize("source", [(640, 480), (641, 359), (333, 251), (1281, 721)])
-@pytest.mark.parametrize("size", [(256, 256), (320, 320)])
-def test_sides_may_be_odd(source: tuple[int, int], size: tuple[int, int]) -> None:
-    expected, found = both(smooth(*source, Colours()), size)
-    assert distance(expected, found).max() <= MAX_DIFFERENCE
+@pytest.mark.parametrize("source", [(641, 359), (333, 251), (1281, 721)])
+def test_sides_may_be_odd(source: tuple[int, int]) -> None:
+    assert_near(smooth(*source, Colours()), (320, 320))
 
 
-def leases(frames: list[av.VideoFrame], pipeline: Pipeline, detector_size: tuple[int, int]) -> list[Lease]:
-    made: list[Lease] = []
+@pytest.mark.parametrize("region", STREET_REGIONS)
+def test_a_region_shows_what_the_cut_frame_would_on_the_host_and_in_torch(region: Region) -> None:
+    street = lent(frame_of(*STREET))
+    format = street.meta.format
+    width, height = region.shown(format.size)
+    cut, content = (region.left, region.top, width, height), region_content(region, format.size)
+    found = cut_picture(street.picture, format, cut, content, region.seen())
+    luma = street.picture[: 768 * 576].reshape(576, 768)[region.top : region.top + height]
+    alone = av.VideoFrame.from_ndarray(np.ascontiguousarray(luma[:, region.left : region.left + width]), "gray")
+    alone.color_range = 1
+    grey = np.zeros((*region.seen()[::-1], 3), np.uint8)
+    RgbWriter(SlotFormat("rgb24", region.seen(), content)).write(alone, grey)
+    # The street is nearly grey: green, most of luma, hardly differs from a picture of luma alone.
+    shown = found[: content[1], : content[0]].astype(int)
+    assert np.abs(shown[..., 1] - grey[: content[1], : content[0], 1]).mean() < 12
+    assert not found[content[1] :].any() and not found[:, content[0] :].any()
+
+    (by_torch,) = cut_pictures(stack_slots([street.picture], CPU), format, [(0, *cut)], [content])
+    off = np.abs(by_torch.numpy().astype(int) - shown)
+    # swscale enlarges chroma less smoothly.
+    assert off.mean() <= MEAN_DIFFERENCE
+    assert region.side < REGION_SIDE or off.max() <= MAX_DIFFERENCE
+
+
+def analyses(frames: list[av.VideoFrame], pictures: str) -> list[FrameAnalysis]:
+    model = ModelSettings.model_validate({"pictures": pictures})
+    detector = KeypointDetector(MoveNet.load(), slot_format)
+    pipeline = Pipeline(detector, load_checkpoint("edge"), PipelineSettings(model=model))
+    batch: list[Lease] = []
     for number, frame in enumerate(frames):
         size = (frame.width, frame.height)
-        format = pipeline.slot_format(size, detector_size)
+        format = pipeline.slot_format(size, (512, 384))
         if format.pixels == "planes":
             format = SlotFormat(format.pixels, format.size, format.content, format.target, frame_colours(frame))
         picture = np.zeros(format.shape, np.uint8)
         picture_writer(format).write(frame, picture)
         meta = FrameMeta("street", 1, number, number * 100_000, number * 100_000, "media", 0, 0, size, format)
-        made.append(Lease(meta, picture, 0))
-    return made
-
-
-def analyses(frames: list[av.VideoFrame], pipeline: Pipeline, size: tuple[int, int]) -> list[FrameAnalysis]:
-    batch = leases(frames, pipeline, size)
+        batch.append(Lease(meta, picture, 0))
     return [one for start in range(0, len(batch), 4) for one in pipeline.process(batch[start : start + 4])]
 
 
 def test_people_parts_and_actions_on_a_real_street_agree_with_swscales_pictures() -> None:
-    frames = read_frames("vtest", "vtest.avi", 680, 24)
-    detector, checkpoint = KeypointDetector(MoveNet.load(), slot_format), load_checkpoint("edge")
-    results = [
-        analyses(
-            frames,
-            Pipeline(detector, checkpoint, PipelineSettings(model=ModelSettings(pictures=where))),  # pyright: ignore[reportArgumentType]
-            (512, 384),
-        )
-        for where in ("host", "device")
-    ]
-    people = found = sure = same_label = parts = same_parts = 0
-    for on_host, on_device in zip(*results, strict=True):
+    with av.open(str(weights.locate("vtest", "vtest.avi"))) as container:
+        frames = [frame for number, frame in zip(range(704), container.decode(video=0)) if number >= 680]
+    people = found = sure = same_label = 0
+    for on_host, on_device in zip(analyses(frames, "host"), analyses(frames, "device"), strict=True):
         for person in on_host.people:
             people += 1
             # People are matched by position: tracks are numbered by score, which differs in the third digit.
@@ -161,33 +157,31 @@ def test_people_parts_and_actions_on_a_real_street_agree_with_swscales_pictures(
                 continue
             found += 1
             twin = on_device.people[int(np.argmin(off))]
-            ours, theirs = ({part.part for part in one.parts} for one in (person, twin))
-            parts += len(ours | theirs)
-            same_parts += len(ours & theirs)
             assert person.action is not None and twin.action is not None
             # A small difference decides between labels with nearly equal scores, as of a person who begins to walk.
             if person.action.score >= CLEAR:
                 sure += 1
                 same_label += person.action.label == twin.action.label
-    assert people > 100
-    assert found >= 0.97 * people
-    assert sure > 50
-    assert same_label >= 0.9 * sure
+    assert people > 100 and found >= 0.97 * people
+    assert sure > 50 and same_label >= 0.9 * sure
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_cuda_pinned_slots_give_the_same_pictures_without_waiting(street: av.VideoFrame) -> None:
-    plain = planes_for(slot_format)((street.width, street.height), None)
-    slots = [torch.zeros(plain.shape, dtype=torch.uint8, pin_memory=True).numpy() for _ in range(3)]
-    for slot in slots:
-        picture_writer(plain).write(street, slot)
+def test_on_cuda_pinned_slots_and_regions_give_the_same_pictures_without_waiting() -> None:
+    street, other, device = lent(frame_of(*STREET)), lent(frame_of(*ATHLETE)), torch.device("cuda")
+    plain = planes_for(slot_format)((768, 576), None)
+    slots = [torch.from_numpy(street.picture.copy()).pin_memory().numpy() for _ in range(3)]
     expected = device_pictures(torch.from_numpy(np.stack(slots)), plain)
-    device = torch.device("cuda")
     device_pictures(stack_slots(slots, device), plain)  # The first run copies the weights to the device.
     torch.cuda.set_sync_debug_mode("error")
     try:
         found = device_pictures(stack_slots(slots, device), plain)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    assert distance(expected.numpy(), found.cpu().numpy()).max() <= 1
+    assert (expected.int() - found.cpu().int()).abs().max() <= 1
+
+    wanted = [(0, STREET_REGIONS[0]), (1, Region(400, 200, 512)), (0, STREET_REGIONS[1]), (1, Region(0, 0, 1024))]
+    on_host = region_pictures([street, other], wanted, CPU)
+    off = region_pictures([street, other], wanted, device).cpu().int() - on_host.int()
+    assert off.abs().float().mean() <= MEAN_DIFFERENCE
