@@ -1,4 +1,4 @@
-"""Pictures of slots and of their regions that torch makes from planes agree with those of swscale, and so do results."""
+"""Pictures and regions that torch makes from planes agree with those of swscale, and so do the model's results."""
 
 from __future__ import annotations
 
