@@ -19,10 +19,7 @@ from stream.config import Config
 from support.models.footage_frames import frame_of
 from support.models.reference_frames import BFLOAT16_CASES, CASES, Case, picture
 
-NEEDS_CUDA = (
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-)
+NEEDS_CUDA = (pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"))
 LOWER_PRECISION = [
     ("cpu", torch.bfloat16),
     *(pytest.param("cuda", precision, marks=NEEDS_CUDA) for precision in (torch.bfloat16, torch.float16)),
