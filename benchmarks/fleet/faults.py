@@ -1,4 +1,7 @@
-"""Faults in a fleet on one machine: how long cameras are away, what is lost, and what is stale."""
+"""Faults in a fleet on one machine: how long cameras are away, what is lost, and what is stale.
+
+Two readers record every result: our own subscriber, and a raw one at each engine's socket.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,24 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
+import zmq
+import zmq.asyncio
 
 from benchmarks import machine, stats
 from benchmarks.commands.options import RESULTS, JsonOption, consoles, with_header
-from benchmarks.fleet.readers import Row, fleet_results, raw_results
 from benchmarks.report import print_goals, print_machine, write_json
-from benchmarks.rounds import Goal
+from benchmarks.rounds import Goal, within
 from benchmarks.run_once import RunFailedError
+from stream.subscriber import subscribe
 
 if TYPE_CHECKING:
     from benchmarks.fleet.local_fleet import LocalFleet
@@ -31,6 +38,60 @@ AWAY_S = 120.0
 FPS = 10.0
 BEFORE_S, AFTER_S = 2.0, 3.0
 RECOVERED_WITHIN_S = 60.0
+OTHERS_SILENT_S = 0.3
+"""Goal for cameras that do not have to move."""
+
+
+class Row(msgspec.Struct):
+    """The fields of a result that are needed, and when it was received, monotonic ns."""
+
+    camera: str
+    run: str
+    epoch: int
+    seq: int
+    generation: int = 0
+    at_ns: int = 0
+
+
+@asynccontextmanager
+async def reading(results: AsyncIterable[Row]) -> AsyncGenerator[list[Row]]:
+    """Read results in the background. Yields those so far; raises what has ended them."""
+    rows: list[Row] = []
+
+    async def read() -> None:
+        async for row in results:
+            rows.append(row)  # noqa: PERF401 - each as it comes
+
+    task = asyncio.create_task(read(), name="reader")
+    try:
+        yield rows
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def raw_results(endpoints: Sequence[str]) -> AsyncGenerator[Row]:
+    """Receive what the engines at `endpoints` publish, old generations too."""
+    decode = msgspec.json.Decoder(Row).decode
+    with zmq.asyncio.Context() as context, context.socket(zmq.SUB) as reader:
+        for option, value in ((zmq.RCVHWM, 0), (zmq.RECONNECT_IVL, 20), (zmq.RECONNECT_IVL_MAX, 100)):
+            reader.setsockopt(option, value)
+        reader.subscribe(b"results/v1/")
+        for endpoint in endpoints:
+            reader.connect(endpoint)
+        while True:
+            row = decode((await reader.recv_multipart())[-1])
+            row.at_ns = time.monotonic_ns()
+            yield row
+
+
+async def fleet_results(directory: str) -> AsyncGenerator[Row]:
+    """Read all cameras with `subscribe("fleet://…")`."""
+    async with subscribe(f"fleet://{directory}") as results:
+        async for one in results:
+            yield Row(one.camera, one.run, one.epoch, one.seq, one.generation or 0, time.monotonic_ns())
 
 
 @dataclass(slots=True)
@@ -134,27 +195,32 @@ async def head_away(fleet: LocalFleet) -> Injected:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What can happen, and the goals in seconds, if there are any."""
+    """What can happen. `goals`: by figure, in seconds. `storage`: of Ray's head; without, all nodes end with it."""
 
     happens: Callable[[LocalFleet], Awaitable[Injected]]
-    live_s: float | None = None
-    """Until touched cameras are live elsewhere."""
-    control_s: float | None = None
-    """Until the controller answers; after an absence of the head, until a new camera is live, too."""
-    silence_s: float | None = None
-    """Of touched cameras."""
+    goals: Mapping[str, float]
     storage: str | None = None
-    """Where Ray's head keeps its state. Without, a head that is started again ends all nodes."""
 
 
 FAULTS = {
-    "engine-killed": Fault(engine_killed, live_s=3),
-    "node-killed": Fault(node_killed, live_s=10),
-    "node-paused": Fault(node_paused, live_s=6),
-    "controller-killed": Fault(controller_killed, control_s=5),
-    "drain": Fault(drain, silence_s=2),
-    "head-away-redis": Fault(head_away, control_s=30, storage="redis"),
-    "head-away-rocksdb": Fault(head_away, control_s=30, storage="rocksdb"),
+    "engine-killed": Fault(engine_killed, {"live_s": 3}),
+    "node-killed": Fault(node_killed, {"live_s": 10}),
+    "node-paused": Fault(node_paused, {"live_s": 6}),
+    "controller-killed": Fault(controller_killed, {"control_s": 5}),
+    "drain": Fault(drain, {"touched_silence_s": 2}),
+    "head-away-redis": Fault(head_away, {"control_s": 30}, "redis"),
+    "head-away-rocksdb": Fault(head_away, {"control_s": 30}, "rocksdb"),
+}
+ALL_ZERO = {
+    "stale_handed_out": "no older generation handed out",
+    "uncounted": "no result lost without being counted",
+    "missing_cameras": "no camera lost",
+}
+WITHIN = {
+    "other_silence_s": "untouched cameras silent",
+    "live_s": "live elsewhere",
+    "touched_silence_s": "each camera silent",
+    "control_s": "answers",
 }
 
 
@@ -165,7 +231,7 @@ async def run(name: str, cameras: int = CAMERAS) -> Figures:
     sources = {f"camera-{number:02}": f"pattern:320x180@{FPS:g}" for number in range(cameras)}
     async with local_fleet(NODES, sources, FAULTS[name].storage) as fleet:
         endpoints = [engine["address"]["endpoint"] for engine in (await fleet.status())["engines"]]
-        async with fleet_results(fleet.directory) as handed, raw_results(endpoints) as wire:
+        async with reading(fleet_results(fleet.directory)) as handed, reading(raw_results(endpoints)) as wire:
 
             async def seen() -> bool:
                 return {row.camera for row in handed} >= sources.keys()
@@ -188,22 +254,23 @@ def figures(
 ) -> Figures:
     """Return the figures of a run. `before`: the generations at the fault."""
     times: defaultdict[str, list[int]] = defaultdict(list)
-    first: dict[str, int] = {}
+    moved: dict[str, float] = {}
     for row in handed:
         if row.at_ns >= injected.at_ns - 1_000_000_000:
             times[row.camera].append(row.at_ns)
         if row.generation > before.get(row.camera, 0):
-            first.setdefault(row.camera, row.at_ns)
-    silences = {
-        camera: max((later - one for one, later in pairwise(at)), default=0) / 1e9 for camera, at in times.items()
-    }
+            moved.setdefault(row.camera, (row.at_ns - injected.at_ns) / 1e9)
+
+    def silence(cameras: set[str]) -> float:
+        return max((later - one for camera in cameras for one, later in pairwise(times[camera])), default=0) / 1e9
+
     touched = injected.touched
     return Figures(
-        max(((first[camera] - injected.at_ns) / 1e9 for camera in touched if camera in first), default=0.0),
-        max((silence for camera, silence in silences.items() if camera in touched), default=0.0),
-        max((silence for camera, silence in silences.items() if camera not in touched), default=0.0),
+        max((moved[camera] for camera in touched & moved.keys()), default=0.0),
+        silence(touched),
+        silence(times.keys() - touched),
         injected.control_s,
-        len((first.keys() & before.keys()) - touched),
+        len((moved.keys() & before.keys()) - touched),
         _stale(wire),
         _stale(handed),
         _uncounted(handed),
@@ -232,26 +299,14 @@ def _uncounted(rows: Sequence[Row]) -> int:
 
 def goals(name: str, measured: Sequence[Figures]) -> list[Goal]:
     """Return what is aimed at for a fault; with fewer than nine runs, nothing is resolved."""
-    fault = FAULTS[name]
-    none = {
-        "no older generation handed out": [one.stale_handed_out for one in measured],
-        "no result lost without being counted": [one.uncounted for one in measured],
-        "no camera lost": [one.missing_cameras for one in measured],
-    }
-    within = {
-        "untouched cameras silent": (0.3, [one.other_silence_s for one in measured]),
-        "live elsewhere": (fault.live_s, [one.live_s for one in measured]),
-        "each camera silent": (fault.silence_s, [one.touched_silence_s for one in measured]),
-        "answers": (fault.control_s, [one.control_s or 0.0 for one in measured]),
-    }
-    return [
-        Goal(f"{name}: {text}", f"{sum(counts)} in {len(counts)} runs", stats.all_zero(counts))
-        for text, counts in none.items()
-    ] + [
-        Goal(f"{name}: {text} within {limit_s:g} s", f"{value} s", stats.at_most(value, limit_s))
-        for text, (limit_s, values) in within.items()
-        if limit_s is not None and (value := stats.estimate(values))
-    ]
+    found: list[Goal] = []
+    for figure, text in ALL_ZERO.items():
+        counts = [getattr(one, figure) for one in measured]
+        found.append(Goal(f"{name}: {text}", f"{sum(counts)} in {len(counts)} runs", stats.all_zero(counts)))
+    for figure, limit_s in {"other_silence_s": OTHERS_SILENT_S, **FAULTS[name].goals}.items():
+        values = [getattr(one, figure) for one in measured]
+        found.append(within(f"{name}: {WITHIN[figure]} within {limit_s:g} s", values, limit_s))
+    return found
 
 
 def fleet(
@@ -277,7 +332,7 @@ def fleet(
                 measured.append(asyncio.run(run(name)))
                 progress.print(f"{name}, run {number} of {runs}: {measured[-1]}", markup=False)
             except RunFailedError as error:
-                failures.append(str(error))
+                failures.append(str(error).rstrip().rpartition("\n")[2])
                 progress.print(f"{name}, run {number} of {runs} failed: {error}", markup=False)
             content["faults"][name] = {"runs": [asdict(one) for one in measured], "failures": failures}
             write_json(file, with_header("fleet", host, content))

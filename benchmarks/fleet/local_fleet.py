@@ -52,10 +52,10 @@ class Nodes:
         self._ports = f"--port={port}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={clients}"
         self.folder = Path(folder)
         self._running: dict[str, subprocess.Popen[str]] = {}
-        self._storage = (
-            {} if storage is None else {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": f"{folder}/gcs"}
-        )
-        if storage == "redis":
+        self._storage: dict[str, str] = {}
+        if storage == "rocksdb":
+            self._storage = {"RAY_gcs_storage": storage, "RAY_gcs_storage_path": f"{folder}/gcs"}
+        elif storage == "redis":
             (port,) = _free_ports(1)
             self._storage = {"RAY_REDIS_ADDRESS": f"127.0.0.1:{port}"}
             redis = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", folder]
@@ -75,10 +75,11 @@ class Nodes:
         self._running[name] = node
         assert node.stdout is not None
         lines: list[str] = []
-        while "Ray runtime started" not in (line := node.stdout.readline()):
+        for line in node.stdout:
+            if "Ray runtime started" in line:
+                return
             lines.append(line)
-            if not line:
-                raise RunFailedError("".join(lines))
+        raise RunFailedError("".join(lines))
 
     def kill(self, *names: str) -> None:
         """End these nodes or all at once. In order, Ray would take a minute."""

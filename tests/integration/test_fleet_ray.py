@@ -16,8 +16,8 @@ import ray
 from ray._private import worker
 from ray.util import state
 
+from benchmarks.fleet.faults import Row, fleet_results, reading
 from benchmarks.fleet.local_fleet import LocalFleet, local_fleet
-from benchmarks.fleet.readers import Row, fleet_results
 from support.waiting import until
 
 CAMERAS = ("dock", "gate", "hall", "yard")
@@ -69,7 +69,7 @@ async def shown(dashboard: str) -> list[str]:
 async def test_cameras_of_killed_engines_and_nodes_live_elsewhere_and_no_password_is_shown_by_ray() -> None:
     sources = dict.fromkeys(CAMERAS, "pattern:320x180@10")
     async with local_fleet(2, sources) as fleet:
-        async with fleet_results(fleet.directory) as rows:
+        async with reading(fleet_results(fleet.directory)) as rows:
             await until(lambda: generations(rows).keys() == set(CAMERAS))
             places = await until(lambda: placed(fleet, *CAMERAS))
             assert {one["node"] for one in places.values()} == {"node-1", "node-2"}

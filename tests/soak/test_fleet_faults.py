@@ -30,7 +30,7 @@ async def test_after_a_fault_all_cameras_live_and_no_reader_gets_an_older_genera
     seen = await run(fault, cameras=6)
     assert (seen.stale_handed_out, seen.uncounted, seen.missing_cameras) == (0, 0, 0)
     assert fault == "drain" or seen.moved_others == 0
-    if (limit_s := FAULTS[fault].control_s) is not None:
+    if (limit_s := FAULTS[fault].goals.get("control_s")) is not None:
         assert (seen.control_s or 0) <= limit_s and seen.other_silence_s < 2, "engines go on"
 
 
