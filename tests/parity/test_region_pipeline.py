@@ -1,29 +1,43 @@
-"""The pipeline with a region detector and VGG features agrees with plain loops, and streaming equals batch."""
+"""Detectors of regions: parts, objects, features and actions agree with plain loops, and streaming equals batch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from ring_buffers.frames import FrameMeta, Lease
 from ring_buffers.window import StaggeredWindow
-from stages.detection.region_detector import RegionDetector
+from stages.detection.cascade_rcnn.cascade_rcnn import PackedRegions
+from stages.detection.cascade_rcnn.detector_file import StoredDetector
+from stages.detection.cascade_rcnn.detector_model import for_classes
+from stages.detection.paired_detector import MIN_IOU, PairedDetector, same_people
+from stages.detection.region_detector import MIN_CONTAINED, RegionClasses, RegionDetector, RegionLayout, assign_parts
 from stages.heads.network import VisualInput
+from stages.looks import WHOLE
 from stages.people.objects import HAND_REACH
 from stages.people.people import BatchSteps
 from stages.pipeline import Pipeline
+from stages.profiles import region_detector
 from stages.region_features.vgg_features import PictureRegions
 from stages.settings import ModelSettings, PipelineSettings, WindowSettings
 from stages.step_scores import PersonInputs
 from stages.types import FrameAnalysis
 from stages.vocabulary import PARTS
 from support.models.plain_stages import agree, plain_actions, plain_outputs
+from support.models.random_detectors import random_detector, random_picture, small_cascade
 from support.models.region_people import (
     CLASSES,
     FEATURES,
     SCALE,
+    THINGS,
     ScriptedRegions,
     layout,
     moving_regions,
@@ -35,8 +49,10 @@ from support.models.scripted_people import (
     PICTURE,
     SLOT,
     STEP_US,
+    ScriptedDetector,
     Spot,
     assert_same,
+    moving_people,
     random_checkpoint,
     record_inputs,
     run,
@@ -44,77 +60,72 @@ from support.models.scripted_people import (
 
 FRAMES, PEOPLE, WINDOW = 26, 3, 12
 SETTINGS = PipelineSettings(model=ModelSettings(detection="full"), window=WindowSettings(steps=WINDOW))
+WITHOUT_PARTS = RegionClasses.of(("ball", "person", "bat"), PARTS)
+BARE = RegionLayout(PEOPLE, 0, 0, THINGS)
+
+
+class BareRegions(ScriptedRegions):
+    """A scripted detector of people and objects without parts."""
+
+    classes = WITHOUT_PARTS
+
+    def decode(self, heads: torch.Tensor, max_people: int) -> PackedRegions:
+        return PackedRegions(super().decode(heads, max_people).packed, BARE)
 
 
 @pytest.fixture(scope="module")
-def script() -> np.ndarray:
+def script() -> NDArray[np.float32]:
     return moving_regions(FRAMES, PEOPLE)
 
 
 @pytest.fixture(scope="module")
-def singly(script: np.ndarray) -> dict[Spot, FrameAnalysis]:
+def poses() -> NDArray[np.float32]:
+    return moving_people(FRAMES, PEOPLE)
+
+
+def paired(poses: NDArray[np.float32]) -> PairedDetector:
+    """Return a detector whose regions have the people in reverse order, in boxes a little smaller than the keypoints',
+    and a ball in the hand of one."""
+    rows = np.zeros((FRAMES, BARE.rows, 6), np.float32)
+    rows[:, :PEOPLE, :4] = poses[:, ::-1, :4] + np.array([0.4, 0.4, -0.4, -0.4])
+    rows[:, :PEOPLE, 4:] = 0.9, WITHOUT_PARTS.person
+    wrist = poses[:, 0, 5:].reshape(-1, 17, 3)[:, 9, :2]
+    rows[:, PEOPLE, :4] = np.concatenate([wrist - 1, wrist + 1], 1)
+    rows[:, PEOPLE, 4:] = 0.8, WITHOUT_PARTS.objects[0]
+    return PairedDetector(BareRegions(rows, PEOPLE), ScriptedDetector(poses))
+
+
+@pytest.fixture(scope="module")
+def singly(script: NDArray[np.float32]) -> dict[Spot, FrameAnalysis]:
     return run(region_pipeline(script, PEOPLE, SETTINGS)[0], [[region_lease(n)] for n in range(FRAMES)])
 
 
-def assert_all_same(one: FrameAnalysis, other: FrameAnalysis) -> None:
-    assert_same(one, other)
-    assert one.objects == other.objects
-
-
-@pytest.mark.parametrize("sizes", [(2,), (5, 1, 3), (FRAMES,)])
-def test_several_frames_of_a_camera_per_batch_give_the_results_of_single_frames(
-    sizes: tuple[int, ...], script: np.ndarray, singly: dict[Spot, FrameAnalysis]
+@pytest.mark.parametrize("kind", ["regions", "paired"])
+def test_several_frames_per_batch_give_the_results_of_single_frames(
+    kind: str, script: NDArray[np.float32], poses: NDArray[np.float32]
 ) -> None:
-    batches, start = [], 0
-    while start < FRAMES:
-        size = sizes[len(batches) % len(sizes)]
-        batches.append([region_lease(n) for n in range(start, min(start + size, FRAMES))])
-        start += size
-    together = run(region_pipeline(script, PEOPLE, SETTINGS)[0], batches)
-    assert len(singly) == FRAMES and len(singly[Spot("hall", 1, 9)].people) == PEOPLE
-    for spot, analysis in singly.items():
-        assert_all_same(analysis, together[spot])
+    def made() -> Pipeline:
+        if kind == "regions":
+            return region_pipeline(script, PEOPLE, SETTINGS)[0]
+        return Pipeline(paired(poses), paper_checkpoint(), SETTINGS)
+
+    leases = [region_lease(n) for n in range(FRAMES)]
+    alone, together = run(made(), [[lease] for lease in leases]), run(made(), [leases[:5], leases[5:6], leases[6:]])
+    last = alone[Spot("hall", 1, FRAMES - 1)]
+    assert len(last.people) == PEOPLE and last.objects
+    for spot, analysis in alone.items():
+        assert_same(analysis, together[spot])
+        assert analysis.objects == together[spot].objects
 
 
-def plain_parts(rows: np.ndarray, people: list[np.ndarray]) -> list[dict[str, tuple[np.ndarray, float]]]:
-    """Return each person's parts, by trying all one-to-one assignments in float64; boxes in the epoch's pixels."""
-    owned: list[dict[str, tuple[np.ndarray, float]]] = [{} for _ in people]
-    for part, name in enumerate(PARTS):
-        found = [
-            (row[:4] * np.tile(SCALE, 2), float(row[4])) for row in layout(PEOPLE).parts_of(rows)[part] if row[4] >= 0.1
-        ]
-
-        def worth(person: int, at: int, found: Any = found) -> float:
-            box, score = found[at][0].astype(float), found[at][1]
-            mine = people[person].astype(float)
-            width = min(box[2], mine[2]) - max(box[0], mine[0])
-            height = min(box[3], mine[3]) - max(box[1], mine[1])
-            share = max(width, 0) * max(height, 0) / ((box[2] - box[0]) * (box[3] - box[1]))
-            return share * score if share >= 0.5 else 0.0
-
-        def best(person: int, taken: frozenset[int], found: Any = found) -> tuple[float, dict[int, int]]:
-            if person == len(people):
-                return 0.0, {}
-            choices = [best(person + 1, taken)]
-            for at in range(len(found)):
-                if at not in taken and worth(person, at) > 0:
-                    total, chosen = best(person + 1, taken | {at})
-                    choices.append((total + worth(person, at), {person: at, **chosen}))
-            return max(choices, key=lambda choice: choice[0])
-
-        for person, at in best(0, frozenset())[1].items():
-            owned[person][name] = found[at]
-    return owned
-
-
-def plain_object(person: np.ndarray, parts: dict[str, tuple[np.ndarray, float]], things: list[Any]) -> Any:
+def plain_object(person: NDArray[np.float32], parts: dict[str, Any], things: list[Any]) -> Any:
     """Return the object (label, box, score) that is nearest to a hand and within its reach; `things` is best first."""
     nearest, chosen = np.inf, None
     for thing in things:
         for hand in ("left_hand", "right_hand"):
             if hand not in parts:
                 continue
-            box = parts[hand][0]
+            box = parts[hand]
             x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
             dx = max(thing[1][0] - x, x - thing[1][2], 0)
             dy = max(thing[1][1] - y, y - thing[1][3], 0)
@@ -124,9 +135,9 @@ def plain_object(person: np.ndarray, parts: dict[str, tuple[np.ndarray, float]],
 
 
 def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
-    script: np.ndarray, singly: dict[Spot, FrameAnalysis], monkeypatch: pytest.MonkeyPatch
+    script: NDArray[np.float32], singly: dict[Spot, FrameAnalysis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+    read: dict[tuple[int, int], tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def record(steps: BatchSteps, inputs: PersonInputs, visual: VisualInput | None) -> None:
         assert visual is not None
@@ -135,18 +146,14 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
             read[at] = visual.parts[row].numpy().copy(), visual.objects[row].numpy().copy()
 
     record_inputs(monkeypatch, record)
-    batches = [[region_lease(n) for n in range(start, min(start + 4, FRAMES))] for start in range(0, FRAMES, 4)]
-    run(region_pipeline(script, PEOPLE, SETTINGS)[0], batches)
-
+    run(region_pipeline(script, PEOPLE, SETTINGS)[0], [[region_lease(n)] for n in range(FRAMES)])
     checkpoint = paper_checkpoint()
-    extractor = checkpoint.features
+    extractor, network = checkpoint.features, checkpoint.network
     assert extractor is not None
-    network = checkpoint.network
-    graphs: dict[int, list[np.ndarray]] = {}
+    graphs: dict[int, list[NDArray[np.float64]]] = {}
     held = 0
     for n in range(FRAMES):
-        said = singly[Spot("hall", 1, n)]
-        rows = script[n]
+        said, rows, whole = singly[Spot("hall", 1, n)], script[n], np.array([0, 0, *PICTURE], np.float32)
         things = [
             (CLASSES.names[int(row[5])], row[:4] * np.tile(SCALE, 2), row[4])
             for row in layout(PEOPLE).objects_of(rows)
@@ -155,35 +162,36 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
         assert [thing.label for thing in said.objects] == [label for label, _, _ in things]
         for thing, (_, box, score) in zip(said.objects, things, strict=True):
             assert np.allclose(thing.box, box) and abs(thing.score - score) < 1e-6
-        boxes = [np.array(person.box, np.float32) for person in said.people]
         picture = torch.from_numpy(region_lease(n).picture[: SLOT.content[1], : SLOT.content[0]].copy())[None]
 
-        def seen(box: np.ndarray, picture: torch.Tensor = picture) -> np.ndarray:
+        def seen(box: Any, picture: torch.Tensor = picture) -> NDArray[np.float32]:
             region = torch.from_numpy((box / np.tile(SCALE, 2)).astype(np.float32))[None]
             with torch.inference_mode():
-                group = PictureRegions(picture, region, torch.zeros(1, dtype=torch.int64))
-                return extractor([group])[0].numpy()
+                return extractor([PictureRegions(picture, region, torch.zeros(1, dtype=torch.int64))])[0].numpy()
 
-        for person, box, parts in zip(said.people, boxes, plain_parts(rows, boxes), strict=True):
+        boxes = np.array([person.box for person in said.people], np.float32)
+        found = layout(PEOPLE).parts_of(rows)
+        owned = assign_parts(boxes, found[..., :4] * np.tile(SCALE, 2), found[..., 4], 0.1)
+        for who, person in enumerate(said.people):
+            parts = {PARTS[part]: owned.boxes[who, part] for part in np.flatnonzero(owned.present[who])}
             assert {part.part for part in person.parts} == set(parts)
             expected = np.zeros((10, FEATURES))
             for part in person.parts:
-                assert np.allclose(part.box, parts[part.part][0]) and abs(part.score - parts[part.part][1]) < 1e-6
-                expected[PARTS.index(part.part)] = seen(parts[part.part][0])
-            thing = plain_object(box, parts, things)
+                row = PARTS.index(part.part)
+                assert np.allclose(part.box, parts[part.part]) and abs(part.score - owned.scores[who, row]) < 1e-6
+                expected[row] = seen(parts[part.part])
+            thing = plain_object(boxes[who], parts, things)
             held += thing is not None
-            whole = np.array([0, 0, *PICTURE], np.float32)
             of_object = seen(whole if thing is None else thing[1])[None]
-            agree(torch.from_numpy(read[person.track, n][0]), expected)
-            agree(torch.from_numpy(read[person.track, n][1]), of_object)
-            present = torch.tensor([[name in parts for name in PARTS]])
-            visual = VisualInput(torch.from_numpy(expected).float()[None], torch.from_numpy(of_object).float()[None])
-            plain = plain_outputs(network, (torch.zeros(1, 10, 0), torch.zeros(1, 0), present), visual)
+            agree(read[person.track, n][0], expected)
+            agree(read[person.track, n][1], of_object.astype(np.float64))
+            visual = VisualInput(torch.from_numpy(expected).float()[None], torch.from_numpy(of_object)[None])
+            nothing = torch.zeros(1, 10, 0), torch.zeros(1, 0)
+            plain = plain_outputs(network, (*nothing, torch.from_numpy(owned.present[who])[None]), visual)
             for part in person.parts:
                 assert abs(part.relevance - plain["relevance"][0, PARTS.index(part.part)]) <= 1e-5
             graphs.setdefault(person.track, []).append(plain["graph"][0])
     assert held > 10, "some people hold an object"
-    labels = checkpoint.vocabulary.actions
     for track, graph in graphs.items():
         for step in range(len(graph)):
             count = StaggeredWindow(WINDOW).plan(step).seen
@@ -193,19 +201,131 @@ def test_parts_objects_features_states_and_actions_agree_with_plain_loops(
             person = next(p for p in singly[Spot("hall", 1, step)].people if p.track == track)
             assert person.action is not None
             for label, score in person.action.top:
-                assert abs(score - scores[labels.index(label)]) <= 1e-5 * scores.max()
+                assert abs(score - scores[checkpoint.vocabulary.actions.index(label)]) <= 1e-5 * scores.max()
 
 
-def test_a_network_that_needs_keypoints_is_rejected_with_a_detector_without_them(script: np.ndarray) -> None:
-    detector = RegionDetector(ScriptedRegions(script, PEOPLE))
-    with pytest.raises(ValueError, match="needs keypoints, but its detector finds none"):
-        Pipeline(detector, random_checkpoint())
+Box = tuple[float, float, float, float]
+box = st.builds(
+    lambda x, y, w, h: (float(x), float(y), float(x + w), float(y + h)),
+    st.integers(0, 12), st.integers(0, 12), st.integers(1, 8), st.integers(1, 8),
+)  # fmt: skip
+score = st.sampled_from([0.0, 0.125, 0.25, 0.5, 0.75, 1.0])
+
+
+def shared(a: Box, b: Box) -> float:
+    return max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+
+
+def area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def greatest_sum(few: int, many: int, value: Callable[[int, int], float]) -> float:
+    """Return the greatest sum of values of all ways to give each of the few one of the many, or none."""
+    columns = [*range(many), *[-1] * few]
+    return max(
+        sum(value(row, column) for row, column in enumerate(order) if column >= 0)
+        for order in permutations(columns, few)
+    )
+
+
+def array(*rows: Box) -> NDArray[np.float32]:
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+@given(
+    people=st.lists(box, max_size=4),
+    parts=st.lists(st.lists(st.tuples(box, score), min_size=3, max_size=3), min_size=1, max_size=3),
+)
+def test_no_other_assignment_of_parts_has_a_greater_total(
+    people: list[Box], parts: list[list[tuple[Box, float]]]
+) -> None:
+    boxes = np.array([[box for box, _ in part] for part in parts], np.float32)
+    scores = np.array([[score for _, score in part] for part in parts], np.float32)
+    found = assign_parts(array(*people), boxes, scores)
+    assert found.boxes.shape == (len(people), len(parts), 4) and found.boxes.dtype == np.float32
+    for number, part in enumerate(parts):
+
+        def value(person: int, column: int, part: list[tuple[Box, float]] = part) -> float:
+            box, score = part[column]
+            contained = shared(people[person], box) / area(box)
+            return contained * score if contained >= MIN_CONTAINED else 0.0
+
+        left, total = list(range(len(part))), 0.0
+        for person in range(len(people)):
+            given = tuple(found.boxes[person, number].tolist()), float(found.scores[person, number])
+            if not found.present[person, number]:
+                assert given == ((0, 0, 0, 0), 0)
+                continue
+            column = next(column for column in left if part[column] == given)
+            left.remove(column)
+            assert value(person, column) > 0
+            total += value(person, column)
+        assert total == pytest.approx(greatest_sum(len(people), len(part), value), rel=1e-12)
+
+
+def test_a_head_within_two_people_goes_to_the_one_without_another_head() -> None:
+    near, far = (0.0, 0.0, 10.0, 20.0), (5.0, 2.0, 9.0, 10.0)
+    near_head, far_head = (1.0, 0.0, 4.0, 3.0), (6.0, 2.0, 8.0, 4.0)
+    # Both heads are within the nearer person, and the other person's head scores better.
+    found = assign_parts(array(near, far), array(far_head, near_head)[None], np.array([[0.9, 0.6]], np.float32))
+    assert found.boxes[:, 0].tolist() == [list(near_head), list(far_head)]
+    assert found.scores[:, 0].tolist() == pytest.approx([0.6, 0.9])
+
+
+@given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 2**32 - 1))
+def test_the_matching_of_people_has_the_greatest_sum_of_ious(first: int, second: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    corners = random.uniform(0, 30, (first + second, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(10, 40, (first + second, 2))], 1).astype(np.float32)
+    mine, theirs = boxes[:first], boxes[first:]
+    rows, columns = same_people(mine, theirs)
+    assert len(set(rows)) == len(rows) and len(set(columns)) == len(columns)
+
+    def overlap(row: int, column: int) -> float:
+        one, other = (tuple(each.astype(float)) for each in (mine[row], theirs[column]))
+        iou = shared(one, other) / (area(one) + area(other) - shared(one, other))
+        return iou if iou >= MIN_IOU else 0.0
+
+    found = [overlap(row, column) for row, column in zip(rows, columns, strict=True)]
+    assert all(found)
+    assert sum(found) == pytest.approx(greatest_sum(first, second, overlap))
+
+
+def test_each_person_gets_the_keypoints_of_the_overlapping_person(poses: NDArray[np.float32]) -> None:
+    found = paired(poses).detect([region_lease(n) for n in range(FRAMES)], [WHOLE] * FRAMES, PEOPLE).frames
+    for frame, here in found.items():
+        assert here.keypoints is not None and here.objects is not None
+        expected = poses[frame, ::-1, 5:].reshape(PEOPLE, 17, 3) * np.append(SCALE, 1)
+        np.testing.assert_allclose(here.keypoints, expected, rtol=1e-6)
+        assert here.objects.labels == ("ball",)
+        assert here.parts_of(np.arange(PEOPLE), 0.2).present.any(1).all()
+
+
+def test_a_detector_without_part_classes_is_paired_with_movenet() -> None:
+    description = for_classes(small_cascade(), ("person", "ball", "bat"))
+    stored = StoredDetector(description, dict(random_detector(description).state_dict()), "coco.pth")
+    detector = region_detector(stored, PARTS)
+    assert isinstance(detector, PairedDetector) and detector.has_keypoints
+    assert len(detector.networks) == 2
+    format = detector.slot_format((300, 180), None)
+    picture = np.zeros(format.shape, np.uint8)
+    picture[: format.content[1], : format.content[0]] = random_picture(*format.content)
+    lease = Lease(FrameMeta("hall", 1, 0, 0, 0, "media", 0, 0, PICTURE, format), picture, 0)
+    detector.warm_up(torch.from_numpy(picture)[None], format.content, 4)
+    here = detector.detect([lease], [WHOLE], 4).frames[0]
+    assert here.keypoints is not None and here.keypoints.shape == (len(here.boxes), 17, 3)
+
+
+def test_a_network_that_needs_keypoints_is_rejected_with_a_detector_without_them(script: NDArray[np.float32]) -> None:
+    with pytest.raises(ValueError, match="needs keypoints"):
+        Pipeline(RegionDetector(ScriptedRegions(script, PEOPLE)), random_checkpoint())
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_the_host_waits_for_the_device_only_for_the_two_copies(
-    script: np.ndarray, singly: dict[Spot, FrameAnalysis]
+    script: NDArray[np.float32], singly: dict[Spot, FrameAnalysis]
 ) -> None:
     pipeline, _ = region_pipeline(script, PEOPLE, SETTINGS, device="cuda")
     pipeline.warm_up()

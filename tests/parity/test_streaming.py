@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -11,15 +12,21 @@ import pytest
 import torch
 
 from ring_buffers.window import StaggeredWindow
+from stages.checkpoint import Checkpoint
 from stages.detection.part_boxes import part_boxes
+from stages.heads.network import ActionNetwork, NetworkConfig
 from stages.keypoint_features.geometry import sequence_features
 from stages.pipeline import Pipeline
+from stages.region_features.roi_features import RoiConfig
+from stages.region_features.step_regions import REGION_OF_PART
 from stages.settings import ModelSettings, PipelineSettings, WindowMode, WindowSettings
 from stages.types import FrameAnalysis
+from stages.vocabulary import packaged
 from support.models.scripted_people import (
     NOBODY,
     STEP_US,
     ScriptedDetector,
+    SeeingDetector,
     Spot,
     assert_same,
     moving_people,
@@ -102,26 +109,50 @@ def test_streaming_equals_a_whole_sequence_over_the_steps_of_the_answering_state
                 assert abs(score - expected[n][labels.index(label)]) <= 1e-5 * expected[n].max()
 
 
+Made = Callable[[], Pipeline]
+
+
+def seeing_pipeline() -> Pipeline:
+    """A pipeline whose network uses regions of the detector's maps."""
+    torch.manual_seed(1)
+    vocabulary = packaged("edge")
+    config = NetworkConfig(
+        visual=True,
+        visual_features=RoiConfig().length(),
+        visual_hidden=16,
+        state_hidden=24,
+        graph_hidden=24,
+        action_width=24,
+        object_regions=REGION_OF_PART,
+    )
+    network = ActionNetwork(config, vocabulary, torch.randn(10, len(vocabulary.states), 12)).eval()
+    checkpoint = Checkpoint(network.requires_grad_(False), "edge", False, "none")
+    return Pipeline(scripted_detector(SeeingDetector(moving_people(FRAMES, 3))), checkpoint, settings())
+
+
+PIPELINES: dict[str, Made] = {
+    mode: lambda mode=mode: scripted_pipeline(moving_people(FRAMES, 3), settings(mode))[0]
+    for mode in ("staggered", "exact", "continuous")
+} | {"seeing": seeing_pipeline}
+
+
 @cache
-def seen_singly(mode: WindowMode) -> dict[Spot, FrameAnalysis]:
+def seen_singly(name: str) -> dict[Spot, FrameAnalysis]:
     """What the frames of three people give one by one."""
-    pipeline, _ = scripted_pipeline(moving_people(FRAMES, 3), settings(mode=mode))
-    return run(pipeline, [[scripted_lease(n)] for n in range(FRAMES)])
+    return run(PIPELINES[name](), [[scripted_lease(n)] for n in range(FRAMES)])
 
 
-@pytest.mark.parametrize("sizes", [(2,), (5, 1, 3), (8,), (FRAMES,)])
-@pytest.mark.parametrize("mode", ["staggered", "exact", "continuous"])
-def test_several_frames_of_a_camera_per_batch_give_the_results_of_single_frames(
-    sizes: tuple[int, ...], mode: WindowMode
-) -> None:
-    batches, start = [], 0
-    while start < FRAMES:
-        size = sizes[len(batches) % len(sizes)]
-        batches.append([scripted_lease(n) for n in range(start, min(start + size, FRAMES))])
-        start += size
-    together = run(scripted_pipeline(moving_people(FRAMES, 3), settings(mode=mode))[0], batches)
-    for spot, analysis in seen_singly(mode).items():
-        assert_same(analysis, together[spot])
+@pytest.mark.parametrize("size", [2, 5, FRAMES])
+@pytest.mark.parametrize("name", PIPELINES)
+def test_several_frames_of_several_cameras_per_batch_give_the_results_of_single_frames(size: int, name: str) -> None:
+    batches = [
+        [scripted_lease(n, camera) for n in range(start, min(start + size, FRAMES)) for camera in ("hall", "yard")]
+        for start in range(0, FRAMES, size)
+    ]
+    together = run(PIPELINES[name](), batches)
+    for spot, analysis in seen_singly(name).items():
+        for camera in ("hall", "yard"):
+            assert_same(analysis, together[spot._replace(camera=camera)])
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -129,15 +160,11 @@ def test_later_frames_have_no_effect_on_earlier_results(batch: int) -> None:
     script = moving_people(40, 2)
     changed = script.copy()
     changed[25:] = moving_people(15, 2, seed=9)
-    outcomes = []
-    for version in (script, changed):
-        leases = [scripted_lease(n) for n in range(40)]
-        outcomes.append(
-            run(scripted_pipeline(version, settings())[0], [leases[n : n + batch] for n in range(0, 40, batch)])
-        )
+    batches = [[scripted_lease(m) for m in range(n, n + batch)] for n in range(0, 40, batch)]
+    one, other = (run(scripted_pipeline(version, settings())[0], batches) for version in (script, changed))
     for n in range(25):
-        assert_same(outcomes[0][Spot("hall", 1, n)], outcomes[1][Spot("hall", 1, n)], tolerance=1e-6)
-    assert outcomes[0][Spot("hall", 1, 30)] != outcomes[1][Spot("hall", 1, 30)]
+        assert_same(one[Spot("hall", 1, n)], other[Spot("hall", 1, n)], tolerance=1e-6)
+    assert one[Spot("hall", 1, 30)] != other[Spot("hall", 1, 30)]
 
 
 def test_a_missed_person_is_absent_and_keeps_their_state() -> None:
@@ -153,18 +180,11 @@ def test_a_missed_person_is_absent_and_keeps_their_state() -> None:
 
     # The state continued: without the four frames, and with the same times, later scores are equal.
     kept = [n for n in range(40) if not 20 <= n < 24]
-    other = moving_people(40, 2)
-    cut = run(
-        scripted_pipeline(other, settings(mode="continuous"))[0],
-        [[scripted_lease(n, frame=n, media_us=n * STEP_US)] for n in kept],
-    )
-    missed = found[Spot("hall", 1, 30)].people
-    whole = cut[Spot("hall", 1, 30)].people
-    for one in missed:
-        twin = min(whole, key=lambda person: abs(person.box[0] - one.box[0]))
-        if one.box[0] > 100:  # the missed person
-            assert one.action is not None and twin.action is not None
-            assert abs(one.action.score - twin.action.score) <= 1e-5
+    pipeline, _ = scripted_pipeline(moving_people(40, 2), settings(mode="continuous"))
+    cut = run(pipeline, [[scripted_lease(n, frame=n, media_us=n * STEP_US)] for n in kept])
+    one, twin = (max(each[Spot("hall", 1, 30)].people, key=lambda person: person.box[0]) for each in (found, cut))
+    assert one.action is not None and twin.action is not None
+    assert abs(one.action.score - twin.action.score) <= 1e-5
 
 
 def test_a_track_ends_two_seconds_of_media_time_after_its_last_detection() -> None:
@@ -256,11 +276,8 @@ def test_an_eased_pipeline_detects_at_the_rate_of_its_level_and_extrapolates_box
     assert detector.pictures == 10 + 6 + 20
     people = [found[Spot("hall", 1, n)].people for n in range(1, 60)]
     assert all(len(seen) == 2 for seen in people)
-    assert [n for n, (one, _) in enumerate(people, 1) if one.detected] == [
-        *range(1, 10),
-        *range(14, 40, 5),
-        *range(40, 60),
-    ]
+    detected = [n for n, (one, _) in enumerate(people, 1) if one.detected]
+    assert detected == [*range(1, 10), *range(14, 40, 5), *range(40, 60)]
     for n in range(15, 19):
         for person, before in zip(found[Spot("hall", 1, n)].people, found[Spot("hall", 1, 14)].people, strict=True):
             assert (person.track, person.action) == (before.track, before.action)
