@@ -12,15 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stages.language import prior_table as tables
-from stages.language.prior_table import (
-    LanguageModel,
-    LanguageModelError,
-    build_rows,
-    find_language_model,
-    prior_table,
-    word_vectors,
-)
+from stages.language.prior_table import LanguageModel, LanguageModelError, build_rows, find_language_model, prior_table
 from stages.third_party import weights
 from stages.vocabulary import State, Vocabulary, packaged
 
@@ -57,22 +49,18 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where
 
 
-def check(vocabulary: Vocabulary, where: Path, hidden: int) -> None:
+def test_the_table_of_minilm_has_its_word_vectors() -> None:
+    vocabulary, where = packaged("edge"), weights.locate("minilm")
     table = build_rows(vocabulary, find_language_model(where))
-    assert table.shape == (len(vocabulary.parts), len(vocabulary.states), 3 * hidden)
+    assert table.shape == (len(vocabulary.parts), len(vocabulary.states), 3 * 384)
     assert table.dtype == torch.float32
     texts = {word for part, state in vocabulary.pairs() for word in vocabulary.triple(part, state)}
     direct = words_one_by_one(sorted(texts), where)
-    mask = vocabulary.mask()
-    assert table[torch.from_numpy(~mask)].abs().sum() == 0
+    assert table[torch.from_numpy(~vocabulary.mask())].abs().sum() == 0
     for part, state in vocabulary.pairs():
         row = table[vocabulary.part_index(part), vocabulary.state_index(state.label)].numpy()
         expected = np.concatenate([direct[word] for word in vocabulary.triple(part, state)])
         assert np.abs(row - expected).max() <= 1e-5 * np.abs(expected).max()
-
-
-def test_the_table_of_minilm_has_its_word_vectors() -> None:
-    check(packaged("edge"), weights.locate("minilm"), 384)
 
 
 def hand(*labels: str) -> Vocabulary:
@@ -85,28 +73,21 @@ def hand(*labels: str) -> Vocabulary:
     )
 
 
-def test_a_table_is_built_once_per_model_and_vocabulary(
-    bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-
-    def counted(words: list[str], model: LanguageModel) -> dict[str, torch.Tensor]:
-        asked.append(len(words))
-        return word_vectors(words, model)
-
-    monkeypatch.setattr(tables, "word_vectors", counted)
-    first, again = (prior_table(hand("none", "hold"), bert, tmp_path) for _ in range(2))
-    assert torch.equal(first.rows, again.rows) and len(asked) == 1
+def test_a_table_is_built_once_per_model_and_vocabulary(bert: Path, tmp_path: Path) -> None:
+    first = prior_table(hand("none", "hold"), bert, tmp_path)
+    (file,) = tmp_path.iterdir()
+    before = file.stat()
+    again = prior_table(hand("none", "hold"), bert, tmp_path)
+    assert torch.equal(first.rows, again.rows) and file.stat() == before
     assert (again.language_model, again.language_model_sha256) == (str(bert), LanguageModel("", bert).sha256())
-    assert len(list(tmp_path.iterdir())) == 1, "no partial file is left"
     prior_table(hand("none", "grab"), bert, tmp_path)
-    assert len(asked) == 2, "another vocabulary"
+    assert len(list(tmp_path.iterdir())) == 2, "another vocabulary"
     other = tmp_path / "other"
     shutil.copytree(bert, other)
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 0.1}))
     changed = prior_table(hand("none", "hold"), other, tmp_path)
-    assert len(asked) == 3 and not torch.equal(changed.rows, first.rows), "another model of the same sizes"
+    assert not torch.equal(changed.rows, first.rows), "another model of the same sizes"
 
 
 def test_a_damaged_table_is_rebuilt_and_a_cache_that_cannot_be_written_is_no_error(bert: Path, tmp_path: Path) -> None:
@@ -120,11 +101,8 @@ def test_a_damaged_table_is_rebuilt_and_a_cache_that_cannot_be_written_is_no_err
 
 
 def test_a_folder_without_the_necessary_files_is_rejected_with_their_names(bert: Path, tmp_path: Path) -> None:
-    with pytest.raises(
-        LanguageModelError, match=r"(?s)nowhere.*there is no such folder.*weights fetch minilm"
-    ) as error:
+    with pytest.raises(LanguageModelError, match="no such folder"):
         find_language_model(tmp_path / "nowhere")
-    assert "config.json, model.safetensors or pytorch_model.bin, and tokenizer.json or vocab.txt" in str(error.value)
     shutil.copy(bert / "config.json", tmp_path / "config.json")
     with pytest.raises(LanguageModelError, match=r"it lacks model\.safetensors or pytorch_model\.bin, and tokenizer"):
         find_language_model(tmp_path)
@@ -139,35 +117,20 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub"
 
 
-def cached(hub: Path, name: str, source: Path, commit: str = "a" * 40) -> None:
-    """Copy a model into a cache in the layout of the hub's client."""
-    folder = hub / f"models--{name.replace('/', '--')}"
-    shutil.copytree(source, folder / "snapshots" / commit)
-    (folder / "refs").mkdir()
-    (folder / "refs" / "main").write_text(commit)
-
-
 def test_a_model_is_found_by_name_in_the_hubs_cache(bert: Path, hub: Path) -> None:
-    cached(hub, "someone/small-bert", bert)
+    folder = hub / "models--someone--small-bert"
+    shutil.copytree(bert, folder / "snapshots" / ("a" * 40))
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("a" * 40)
     found = find_language_model("someone/small-bert")
     assert found.folder.is_relative_to(hub)
     assert found.sha256() == LanguageModel("", bert).sha256()
 
 
 def test_without_a_network_the_error_lists_the_files_to_add_by_hand(hub: Path) -> None:
-    with pytest.raises(LanguageModelError) as error:
+    with pytest.raises(LanguageModelError, match="someone/small-bert"):
         find_language_model("someone/small-bert")
-    message = str(error.value)
-    assert "'someone/small-bert' was not found: Hugging Face's hub, someone/small-bert" in message
-    assert "Give a folder with its config.json" in message
     with pytest.raises(LanguageModelError) as error:
         find_language_model("bert-base-uncased")
-    message = str(error.value)
-    assert str(weights.folder("bert-base-uncased")) in message
-    for name, hash_begins in (
-        ("config.json", "7160e155"),
-        ("model.safetensors", "68d45e23"),
-        ("vocab.txt", "07eced37"),
-    ):
-        assert f"{name} as {name} (SHA-256 {hash_begins}" in message
-    assert "weights add bert-base-uncased" in message
+    for words in (str(weights.folder("bert-base-uncased")), "7160e155", "68d45e23", "07eced37"):
+        assert words in str(error.value)

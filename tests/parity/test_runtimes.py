@@ -59,7 +59,6 @@ EMULATED = {
 """Pictures for torch in bfloat16 on processors that emulate it, and detections in them that it is sure of."""
 OTHERS = CANDIDATES[1:]
 ONNXRUNTIME, OPENVINO = Candidate("onnxruntime", "float32"), Candidate("openvino", "float32")
-FLOAT32 = pytest.mark.parametrize("candidate", [ONNXRUNTIME, OPENVINO], ids=str)
 SMALLEST = (32, 64)
 
 
@@ -87,11 +86,6 @@ def pictures(name: str, cases: tuple[Case, ...] = ()) -> list[NDArray[np.uint8]]
 def reference(name: str, cases: tuple[Case, ...]) -> list[Detected]:
     network = made(name)
     return [network.detect(shown) for shown in pictures(name, cases)]
-
-
-@cache
-def model(name: str) -> bytes:
-    return onnx_model(made(name).graph())
 
 
 @cache
@@ -126,54 +120,37 @@ def test_detections_in_real_pictures_agree_with_float32_torch(name: str, candida
     assert different.score > 0, "the candidate really computed"
 
 
-@FLOAT32
+@pytest.mark.parametrize("candidate", [ONNXRUNTIME, OPENVINO], ids=str)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_maps_in_float32_are_those_of_torch(name: str, candidate: Candidate) -> None:
-    shown = torch.from_numpy(pictures(name)[0])[None]
-    with torch.no_grad():
-        expected = made(name).graph().module(shown)
-    for one, other in zip(outputs(name, candidate, shown), expected, strict=True):
-        assert one.dtype == torch.float32 and one.shape == other.shape
-        assert (one - other).abs().max() <= 1e-5 * other.abs().max()
-
-
-@FLOAT32
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_batch_gives_the_same_as_single_pictures_whatever_size_was_run_before(
+def test_maps_in_float32_are_those_of_torch_in_any_batch_and_whatever_size_was_run_before(
     name: str, candidate: Candidate
 ) -> None:
     batch = torch.from_numpy(np.stack([shown[:256, :256] for shown in pictures(name)[:2]]))
     first = [value.clone() for value in outputs(name, candidate, batch)]
+    with torch.no_grad():
+        expected = made(name).graph().module(batch)
+    for one, other in zip(first, expected, strict=True):
+        assert one.dtype == torch.float32 and one.shape == other.shape
+        assert (one - other).abs().max() <= 1e-5 * other.abs().max()
+    small = outputs(name, candidate, torch.zeros(3, *SMALLEST, 3, dtype=torch.uint8))
+    assert all(value.shape[0] == 3 and value.shape[-1] == 2 * value.shape[-2] for value in small)
     compute = computation(name, candidate)
     assert compute is not None
     for row, maps in enumerate(compute([batch[:1], batch[1:]])):
         assert all(torch.equal(one[0], other[row]) for one, other in zip(maps, first, strict=True))
-    small = outputs(name, candidate, torch.zeros(3, *SMALLEST, 3, dtype=torch.uint8))
-    assert all(value.shape[0] == 3 and value.shape[-1] == 2 * value.shape[-2] for value in small)
-    for row in range(2):
-        for one, other in zip(outputs(name, candidate, batch[row : row + 1]), first, strict=True):
-            assert torch.equal(one[0], other[row])
 
 
-def test_regions_computed_side_by_side_have_the_maps_that_each_has_alone() -> None:
+def test_regions_computed_side_by_side_have_the_maps_that_each_has_alone_and_survive_one_that_fails() -> None:
     shown = torch.from_numpy(pictures("nanodet")[0])
     regions = [
         shown[None, :height, :width] for height, width in ((64, 96), (256, 256), (160, 128), (64, 96), (256, 96))
     ]
     batches = [*regions[:2], shown[None, :288, :320], *regions[2:]]
-    compute = onnxruntime_computation(model("nanodet"), 2)
+    compute = onnxruntime_computation(onnx_model(made("nanodet").graph()), 2)
     together = compute(batches)
     for batch, found in zip(batches, together, strict=True):
         (alone,) = compute([batch])
         assert all(torch.equal(one, other) for one, other in zip(found, alone, strict=True))
-    in_turn = onnxruntime_computation(model("nanodet"), 1)(batches)
-    for found, expected in zip(together, in_turn, strict=True):
-        for one, other in zip(found, expected, strict=True):
-            torch.testing.assert_close(one, other)
-
-
-def test_a_picture_that_fails_beside_others_is_an_error_and_the_next_pictures_are_computed() -> None:
-    compute = onnxruntime_computation(model("nanodet"), 2)
     small = torch.zeros(1, *SMALLEST, 3, dtype=torch.uint8)
     with pytest.raises(InvalidArgument):
         compute([small, torch.zeros(1, *SMALLEST, 4, dtype=torch.uint8), small])
@@ -214,13 +191,13 @@ def test_auto_is_the_default_and_measures_the_sizes_of_regions_and_of_the_config
 def test_a_runtime_that_is_not_installed_is_an_error_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)  # as if it were not installed
     config = Config.model_validate({"model": {"device": "cpu", "threads": 1, "runtime": "openvino"}})
-    with pytest.raises(ConfigError, match=r"OpenVINO needs openvino: pip install 'partstream\[openvino\]'"):
+    with pytest.raises(ConfigError, match="openvino"):
         load_model(config, Observer())
 
 
 def test_other_runtimes_are_for_the_cpu() -> None:
     checkpoint = load_checkpoint("edge")
-    with pytest.raises(ValueError, match=r"model\.runtime: openvino computes on the CPU; set model\.device to cpu"):
+    with pytest.raises(ValueError, match=r"model\.runtime"):
         load_detector(checkpoint, "cuda", ModelSettings(runtime="openvino"))
     assert isinstance(detector := load_detector(checkpoint, "cpu"), KeypointDetector)
     assert isinstance(network := detector.networks[0], MoveNet) and network.computation is None
