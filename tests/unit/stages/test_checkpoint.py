@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from stages.checkpoint import Checkpoint, CheckpointError, load, save
 from stages.heads.network import ActionNetwork, NetworkConfig
-from stages.packaged_checkpoints import PACKAGED, summary
+from stages.packaged_checkpoints import summary
 from stages.people.smoothing import SmoothingConfig
 from stages.profiles import load_checkpoint
 from stages.third_party.weights import WeightsError
@@ -75,11 +75,9 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_checkpoint_loads_without_any_other_file_and_gives_the_same_scores(tmp_path: Path) -> None:
     before = made()
+    parts, context = SMALL.part_features, SMALL.context_features
     before.network.set_normalisation(
-        torch.randn(10, SMALL.part_features),
-        torch.rand(10, SMALL.part_features),
-        torch.randn(SMALL.context_features),
-        torch.rand(SMALL.context_features),
+        torch.randn(10, parts), torch.rand(10, parts), torch.randn(context), torch.rand(context)
     )
     digest = save(before, tmp_path / "model.safetensors")
     after = load(tmp_path / "model.safetensors")
@@ -92,14 +90,10 @@ def test_a_checkpoint_loads_without_any_other_file_and_gives_the_same_scores(tmp
     assert torch.allclose(scores(before.network), scores(after.network), rtol=0, atol=1e-6)
     assert after.vocabulary == before.vocabulary
     assert (after.profile, after.trained, after.language_model) == ("edge", True, "minilm")
-    assert (after.smoothing, after.metrics, after.training_command) == (
-        before.smoothing,
-        before.metrics,
-        before.training_command,
-    )
-    assert (
-        after.sha256 == digest == f"sha256:{hashlib.sha256((tmp_path / 'model.safetensors').read_bytes()).hexdigest()}"
-    )
+    for field in ("smoothing", "metrics", "training_command"):
+        assert getattr(after, field) == getattr(before, field)
+    file = (tmp_path / "model.safetensors").read_bytes()
+    assert after.sha256 == digest == f"sha256:{hashlib.sha256(file).hexdigest()}"
     assert not after.network.training and not any(weight.requires_grad for weight in after.network.parameters())
 
 
@@ -110,11 +104,10 @@ def test_saving_leaves_no_partial_file_and_reports_a_path_that_cannot_be_written
 
 
 def test_a_missing_or_truncated_file_is_rejected_by_name(tmp_path: Path, path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"nowhere\.safetensors: there is no such checkpoint"):
-        load(tmp_path / "nowhere.safetensors")
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: not a safetensors file, or damaged"):
-        load(path)
+    for wrong in (tmp_path / "nowhere.safetensors", path):
+        with pytest.raises(CheckpointError, match=wrong.name):
+            load(wrong)
 
 
 @pytest.mark.parametrize(
@@ -149,16 +142,6 @@ def test_experimental_actions_are_saved_and_an_older_checkpoint_has_none(path: P
         rewritten(path, experimental=wrong)
         with pytest.raises(WeightsError, match=r"damaged .*experimental: "):
             summary(str(path))
-
-
-def test_a_profile_whose_checkpoint_is_missing_is_rejected_with_advice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(PACKAGED, "kinetics-tps", "left-out.safetensors")
-    with pytest.raises(WeightsError, match=r"profile kinetics-tps: left-out\.safetensors is missing .* Install"):
-        load_checkpoint("kinetics-tps")
-    with pytest.raises(WeightsError, match="there is no such checkpoint"):
-        load_checkpoint(str(tmp_path / "mine.safetensors"))
 
 
 def test_a_checkpoint_has_the_window_that_its_training_run_recorded(path: Path) -> None:

@@ -36,9 +36,6 @@ class Settings(Section):
     seed: int = 0
 
 
-"""Ten million values, by aliases."""
-
-
 def errors(content: dict[str, object], *, show_values: bool = True) -> str:
     with pytest.raises(ValidationError) as error:
         Settings.model_validate(content)
@@ -49,12 +46,11 @@ def errors(content: dict[str, object], *, show_values: bool = True) -> str:
     ("content", "expected"),
     [
         ({"cam": {}}, "cam: unknown; did you mean `camera`?"),
-        ({"sed": 1}, "sed: unknown; did you mean `seed`?"),
         ({"cameras": [{"fps": 5}]}, "cameras.0.fps: unknown; did you mean `max_fps`?"),
         ({"camera": {"maxfps": 5}}, "camera.maxfps: unknown; did you mean `max_fps`?"),
         (
-            {"cameras": [{"source": {"kind": "stream", "adress": "x"}}]},
-            "cameras.0.source.stream.adress: unknown; did you mean `address`?",
+            {"camera": {"source": {"kind": "stream", "adress": ""}}},
+            "camera.source.stream.adress: unknown; did you mean `address`?",
         ),
         ({"banana": 1}, "banana: unknown; `partstream list` lists all settings"),
     ],
@@ -76,37 +72,30 @@ def test_layers_are_merged_section_by_section() -> None:
     assert base == {"a": {"b": 1, "c": 2}, "d": [1]}
 
 
-def test_a_file_that_holds_no_settings_is_rejected_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "a.yaml"
-    with pytest.raises(SettingsFileError, match=r"a\.yaml: can't be read: No such file"):
-        read_settings(path, "")
-    for content, expected in (
-        (b"\xe9", "is not UTF-8 text"),
-        (b"a: [\n", "line 2: not valid YAML"),
-        (b"- 1", "must be a mapping of settings, for example `seed: 1`"),
-    ):
-        path.write_bytes(content)
-        with pytest.raises(SettingsFileError, match=expected):
-            read_settings(path, ", for example `seed: 1`")
-    path.write_bytes(b"# empty\n")
-    assert read_settings(path, "") == {}
-
-
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("a: 1\nb: !!timestamp 2026-13-45", "line 2: a value is invalid"),
-        ("a: !!bool perhaps", "line 1: a value is invalid"),
-        ('a: "x\\0"', "line 1: a value contains a null character"),
-        ("a: " + "[" * 5000 + "]" * 5000, "is nested too deep"),
-        ("a: 1\nb: 2\na: 3", "line 3: `a` is set twice"),
+        (None, "can't be read: No such file"),
+        (b"\xe9", "is not UTF-8 text"),
+        (b"a: [\n", "line 2: not valid YAML"),
+        (b"- 1", "must be a mapping of settings, for example"),
+        (b"a: 1\nb: !!timestamp 2026-13-45", "line 2: a value is invalid"),
+        (b"a: !!bool perhaps", "line 1: a value is invalid"),
+        (b'a: "x\\0"', "line 1: a value contains a null character"),
+        (b"a: " + b"[" * 5000 + b"]" * 5000, "is nested too deep"),
+        (b"a: 1\nb: 2\na: 3", "line 3: `a` is set twice"),
     ],
 )
-def test_a_file_that_only_looks_like_yaml_is_rejected(tmp_path: Path, content: str, expected: str) -> None:
+def test_a_file_that_holds_no_settings_is_rejected_by_name(
+    tmp_path: Path, content: bytes | None, expected: str
+) -> None:
     path = tmp_path / "a.yaml"
-    path.write_text(content)
+    if content is not None:
+        path.write_bytes(content)
     with pytest.raises(SettingsFileError, match=f"a\\.yaml.*{expected}"):
-        read_settings(path, "")
+        read_settings(path, ", for example `seed: 1`")
+    path.write_bytes(b"# empty\n")
+    assert read_settings(path, "") == {}
 
 
 @pytest.mark.parametrize("text", ["2026-99-99", "2026-01-31", "2026-01-31 12:00:00", "2026-01-31T12:00:00+01:00"])

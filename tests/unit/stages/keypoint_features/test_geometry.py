@@ -30,7 +30,7 @@ STANDING = np.array(
     ],
     np.float32,
 )  # fmt: skip
-L_WRIST, R_WRIST = 9, 10
+L_WRIST = 9
 STATURE = (200 - 142) / 0.288  # from neck to pelvis, which gives the greatest estimate
 
 
@@ -79,16 +79,15 @@ def test_features_do_not_depend_on_the_persons_position_and_size() -> None:
     keypoints, boxes, times = moving()
     larger = keypoints.copy()
     larger[..., :2] = larger[..., :2] * 2.5 + 77
-    first, second = (
-        sequence_features(keypoints, boxes, times),
-        sequence_features(larger, boxes * np.float32(2.5) + 77, times),
-    )
+    first = sequence_features(keypoints, boxes, times)
+    second = sequence_features(larger, boxes * np.float32(2.5) + 77, times)
     assert np.abs(first.parts - second.parts).max() < 5e-3
     assert np.abs(first.context - second.context).max() < 5e-3
 
 
 def test_a_steadily_moving_hand_has_its_velocity_in_statures_per_second() -> None:
-    keypoints, boxes, times = standing(20)
+    keypoints, boxes, _ = standing(20)
+    times = np.random.default_rng(1).integers(79_000, 90_000, (1, 20)).cumsum(1)
     seconds = times[0] * 1e-6
     keypoints[0, :, L_WRIST, 0] += 10 * seconds
     keypoints[0, :, L_WRIST, 1] -= 20 * seconds
@@ -98,7 +97,6 @@ def test_a_steadily_moving_hand_has_its_velocity_in_statures_per_second() -> Non
         assert found == pytest.approx([10 / STATURE, -20 / STATURE], rel=1e-4)
         assert part(made, "left_arm", f"end_speed_{lag}") == pytest.approx(np.hypot(10, 20) / STATURE, rel=1e-4)
         assert part(made, "right_arm", f"end_velocity_{lag}") == pytest.approx([0, 0], abs=1e-5)
-    assert part(made, "left_arm", "range_1s")[1] == pytest.approx(20 * 12 * 0.08 / STATURE, rel=1e-4)  # 12 steps
     assert part(made, "left_arm", "travelled_1s") == pytest.approx([10 / STATURE, 20 / STATURE], rel=1e-3)
 
 
@@ -124,15 +122,6 @@ def test_ranges_and_distances_travelled_equal_those_of_a_plain_loop_over_the_ste
                 rate = travelled / max(ages[row, steps[0]], np.float32(0.2))
                 assert np.array_equal(made[f"range_{span:.0f}s"][row, number], extent)
                 assert np.array_equal(made[f"travelled_{span:.0f}s"][row, number], rate)
-
-
-def test_velocity_uses_the_actual_time_between_steps() -> None:
-    keypoints, boxes, times = standing(20)
-    times = np.random.default_rng(1).integers(79_000, 260_000, (1, 20)).cumsum(1)
-    keypoints[0, :, L_WRIST, 1] -= 8 * times[0] * 1e-6
-    made = sequence_features(keypoints, boxes, times)
-    for step in range(5, 20):
-        assert part(made, "left_hand", "joint_velocity_short", step)[1] == pytest.approx(-8 / STATURE, rel=1e-3)
 
 
 def test_a_missing_joint_gives_zeros_and_a_flag_and_does_not_affect_other_parts() -> None:

@@ -90,10 +90,6 @@ def test_an_invalid_verdict_is_named(tmp_path: Path, wrong: dict[str, Any]) -> N
 
 def test_the_layout_is_recognised_by_its_mark(tmp_path: Path) -> None:
     assert not verdict_file.is_verdicts_folder(tmp_path)
-    for content, known in (
-        (verdict_file.layout(), True),
-        ('{"schema": "partstream.verdicts/2"}', False),
-        ("[]", False),
-    ):
+    for content in ('{"schema": "partstream.verdicts/2"}', "[]", verdict_file.layout()):
         (tmp_path / verdict_file.LAYOUT).write_text(content)
-        assert verdict_file.is_verdicts_folder(tmp_path) is known
+        assert verdict_file.is_verdicts_folder(tmp_path) is (content == verdict_file.layout())
